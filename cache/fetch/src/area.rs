@@ -128,7 +128,7 @@ impl Area {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Presence::Missing),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let what = format!(
-                    "`{}` may be read by the user alone who fetched it with credentials; use a store of your own \
+                    "`{}` is readable only by the user who fetched it with credentials; use your own store \
                      with `--cache-dir`",
                     store.at(&place).display()
                 );

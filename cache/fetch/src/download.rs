@@ -180,7 +180,7 @@ impl<'a> Transfer<'a> {
                 }
                 Err(what) => return Err(self.distrust(what)?),
             },
-            416 => return Err(self.distrust("has no bytes from where the last connection ended".to_owned())?),
+            416 => return Err(self.distrust("has no bytes beyond those already received".to_owned())?),
             status => {
                 let (url, message) = (self.file.url.clone(), String::new());
                 return Err(FetchError::Status { url, status, expected: "200 or 206", message }.into());
@@ -194,16 +194,16 @@ impl<'a> Transfer<'a> {
 
     /// Returns the version of a response that resumes the download. The error describes a contradiction.
     fn continued(&self, answer: &Answer) -> Result<Version, String> {
-        let text = answer.header("content-range").ok_or("sent a part and does not say which")?;
-        let range = content_range(text).ok_or_else(|| format!("sent the part `{text}`, which is none"))?;
+        let text = answer.header("content-range").ok_or("sent a part without its range")?;
+        let range = content_range(text).ok_or_else(|| format!("sent the invalid range `{text}`"))?;
         let (start, end, total) = range;
         if start != self.n_bytes() || end < start || total.is_some_and(|total| end >= total) {
-            return Err(format!("sent the part `{text}`, asked for the bytes from {} on", self.n_bytes()));
+            return Err(format!("sent the range `{text}`, expected the bytes from {} on", self.n_bytes()));
         }
         if let (Some(before), Some(total)) = (self.version.n_bytes, total)
             && before != total
         {
-            return Err(format!("has a file of {total} bytes now, and had one of {before}"));
+            return Err(format!("reports a file of {total} bytes now and {before} bytes before"));
         }
         let tag = strong_tag(answer);
         if tag.is_some() && self.version.tag.is_some() && tag != self.version.tag {
@@ -231,7 +231,7 @@ impl<'a> Transfer<'a> {
                 ))
             }
             (None, None) if answer.header("transfer-encoding").is_none() => invalid_response(
-                "does not say how long the file is, so nobody could tell whether it is whole".to_owned(),
+                "does not state the length of the file, so it cannot be checked for completeness".to_owned(),
             ),
             _ => Ok(()),
         }
@@ -322,7 +322,7 @@ fn strong_tag(answer: &Answer) -> Option<String> {
 fn length(answer: &Answer, name: &str) -> Result<Option<u64>, FetchError> {
     let number = |text: &str| {
         text.parse().map_err(|_| {
-            let what = "says how long the file is in something that is no number".to_owned();
+            let what = "states a file length that is not a number".to_owned();
             FetchError::InvalidResponse { url: answer.url.clone(), what }
         })
     };

@@ -32,7 +32,7 @@ pub enum FetchError {
         message: String,
     },
     /// The server does not accept a request of this size.
-    #[error("`{url}` is refused as too large (status 413){said}", said = said(message))]
+    #[error("`{url}` refused the request as too large (status 413){said}", said = said(message))]
     TooLarge {
         /// The destination.
         url: Url,
@@ -52,7 +52,7 @@ pub enum FetchError {
         message: String,
     },
     /// The server requests a longer wait than the limit.
-    #[error("`{url}` asks to wait for {} s, and at most {} s are waited; try again later", seconds.as_secs(), limit.as_secs())]
+    #[error("`{url}` asks to wait for {} s, but the limit is {} s; try again later", seconds.as_secs(), limit.as_secs())]
     Busy {
         /// The requested address.
         url: Url,
@@ -127,8 +127,8 @@ pub enum FetchError {
     },
     /// The disk, or the user's quota on it, is full.
     #[error(
-        "The disk is full: could not write `{path}`, of which {written} bytes are there; free some space and run it \
-         again, which goes on from there, or choose a folder on another disk with `--cache-dir`",
+        "The disk is full: could not write `{path}` beyond {written} bytes; free some space and run it again, \
+         which resumes the download, or choose a folder on another disk with `--cache-dir`",
         path = path.display()
     )]
     DiskFull {
@@ -165,7 +165,7 @@ impl FetchError {
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Denied { url, .. } if !url.is_private() => Some(
-                "Nothing secret is sent over plain `http`; use `https`, or ask the server's owner for it"
+                "Secrets are not sent over plain `http`; use `https`, or ask the server's owner for it"
                     .to_owned(),
             ),
             Self::Denied { .. } => Some(
@@ -174,12 +174,12 @@ impl FetchError {
                     .to_owned(),
             ),
             Self::TooLarge { .. } => Some(
-                "Whoever runs the server can raise its limit, which nginx calls `client_max_body_size`"
+                "The server's operator can raise its limit (nginx: `client_max_body_size`)"
                     .to_owned(),
             ),
             Self::Differs { .. } => Some(
-                "If the source was changed with good reason, `mc lock --update` pins what is there now; \
-                 otherwise somebody else's bytes arrived"
+                "If the source was changed intentionally, `mc lock --update` pins the current files; \
+                 otherwise do not trust these bytes"
                     .to_owned(),
             ),
             _ => None,

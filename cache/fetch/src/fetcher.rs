@@ -175,7 +175,7 @@ impl Fetcher {
                 let sha256 = file.sha256.as_deref().ok_or_else(|| FetchError::Listing {
                     origin: origin.to_string(),
                     what: format!(
-                        "`{}` has no `sha256` in `mc.lock`, by which a registry is asked",
+                        "`{}` has no `sha256` in `mc.lock`, which a registry needs",
                         file.name
                     ),
                 })?;

@@ -69,7 +69,7 @@ impl Area {
         for folder in entries(&store)? {
             let Some(files) = described(&store, &folder) else {
                 let reported = format!(
-                    "The list of the files in `{}` is damaged; the folder is removed",
+                    "The list of the files in `{}` is damaged; the folder was removed",
                     store.at(&folder).display()
                 );
                 verified.damaged.push(reported);
@@ -91,13 +91,13 @@ impl Area {
                     Err(_) if store.status_of(&folder).is_err() => break,
                     Err(error) if !is_replaced(&error) => return Err(FetchError::io("read", &shown, error)),
                     Ok(found) if found.n_bytes != file.digest.n_bytes => verified.damaged.push(format!(
-                        "Fetched file `{}` is damaged: it has {} bytes, and {} were pinned; it is removed",
+                        "Fetched file `{}` is damaged: it has {} bytes, expected {}; it was removed",
                         shown.display(),
                         found.n_bytes,
                         file.digest.n_bytes
                     )),
                     Ok(found) => verified.damaged.push(format!(
-                        "Fetched file `{}` is damaged: its digest is {}, and {} was pinned; it is removed",
+                        "Fetched file `{}` is damaged: its digest is {}, expected {}; it was removed",
                         shown.display(),
                         found.hash,
                         file.digest.hash
@@ -105,7 +105,7 @@ impl Area {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         verified.damaged.push(format!("Fetched file `{}` is missing", shown.display()));
                     }
-                    Err(error) => verified.damaged.push(format!("Fetched file: {error}; it is removed")),
+                    Err(error) => verified.damaged.push(format!("Fetched file: {error}; it was removed")),
                 }
                 // Without the stamps the next fetch reads the remaining files and downloads the others.
                 remove(&folder.with_extension("stamps"))?;

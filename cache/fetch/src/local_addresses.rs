@@ -43,7 +43,7 @@ impl Resolver for PublicResolver {
         let mut far = self.empty();
         found.iter().filter(|address| !is_near(address.ip())).for_each(|address| far.push(*address));
         if far.is_empty() {
-            let reason = "a server elsewhere redirects to this machine or its link, where nobody goes";
+            let reason = "a remote server redirects to a loopback or link-local address, which is refused";
             return Err(io::Error::other(reason).into());
         }
         Ok(far)

@@ -70,7 +70,7 @@ impl LockFile {
             let (origin, files) = entry(node).map_err(wrong)?;
             let shown = origin.to_string();
             if entries.insert(origin, files).is_some() {
-                return Err(wrong(format!("{shown} stands here a second time")));
+                return Err(wrong(format!("{shown} is listed twice")));
             }
         }
         Ok(Self { entries })
@@ -120,7 +120,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
                 patterns.extend(child.arguments().filter_map(|value| text(&value.value)).map(str::to_owned));
             }
             "file" => files.push(file(child)?),
-            other => return Err(format!("`{other}` has no meaning here")),
+            other => return Err(format!("`{other}` is not allowed here")),
         }
     }
     if files.is_empty() {
@@ -128,7 +128,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
     }
     if let Some(pair) = files.windows(2).find(|pair| pair[0].name >= pair[1].name) {
         return Err(format!(
-            "`{}` stands after `{}`; files are sorted, each once",
+            "`{}` follows `{}`; expected sorted names without duplicates",
             pair[1].name, pair[0].name
         ));
     }
@@ -140,7 +140,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
         }
         "http" => Origin::http(argument, names()),
         "oci" => Origin::oci(argument),
-        other => return Err(format!("`{other}` is no kind of origin; known are `hf`, `http` and `oci`")),
+        other => return Err(format!("`{other}` is not a kind of origin; expected `hf`, `http` or `oci`")),
     };
     origin.check().map_err(|error| error.message)?;
     Ok((origin, files))
@@ -215,7 +215,7 @@ mod tests {
             ("version 1", "version 2", "line 1: Expected `version 1`"),
             ("file \"a\"", "file \"../a\"", "line 4: `../a` is no name of a file"),
             ("size=1", "", "`a` needs `size=`"),
-            ("file \"b\"", "file \"a\"", "`a` stands after `a`"),
+            ("file \"b\"", "file \"a\"", "`a` follows `a`"),
             ("0123456789abcdef0123456789abcdef01234567", "main", "is no commit"),
             ("oci ", "ftp ", "`ftp` is no kind"),
             ("{", "", "`mc.lock` line"),

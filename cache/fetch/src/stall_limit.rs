@@ -67,7 +67,7 @@ impl<R: Read> Read for StallReader<R> {
         let elapsed = self.since.elapsed();
         if elapsed >= self.idle {
             if n_read > 0 && self.n_bytes < SLOWEST.saturating_mul(elapsed.as_secs().max(1)) {
-                let what = format!("{} bytes came in {} s", self.n_bytes, elapsed.as_secs_f32());
+                let what = format!("only {} bytes arrived in {} s", self.n_bytes, elapsed.as_secs_f32());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
             (self.since, self.n_bytes) = (Instant::now(), 0);

@@ -121,10 +121,10 @@ impl Url {
     /// The reason for refusing the redirect.
     pub fn may_lead_to(&self, next: &Self) -> Result<(), String> {
         if self.is_https && !next.is_https {
-            return Err(format!("from `https` to `{next}`, where anybody on the way can listen"));
+            return Err(format!("from `https` to `{next}`, which is not encrypted"));
         }
         if next.is_near() && !self.is_near() {
-            return Err(format!("to `{next}`, which is this machine or its link"));
+            return Err(format!("to `{next}`, which is a loopback or link-local address"));
         }
         Ok(())
     }
@@ -205,7 +205,7 @@ impl fmt::Debug for Url {
 fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     let port = |text: &str| match text {
         "" => Ok(None),
-        digits => digits.parse().map(Some).map_err(|_| wrong("has a port that is no number")),
+        digits => digits.parse().map(Some).map_err(|_| wrong("has a port that is not a number")),
     };
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']').ok_or(wrong("has a `[` without a `]`"))? + 1;
@@ -218,7 +218,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     };
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_letter) {
-        return Err(wrong("has no host that can be asked"));
+        return Err(wrong("has no valid host"));
     }
     Ok((host, port))
 }

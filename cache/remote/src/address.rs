@@ -54,7 +54,7 @@ impl Address {
             return Ok(Self::Grpc(Place::Unix(path.to_owned())));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(wrong(&format!("expected {SCHEMES} and a place")));
+            return Err(wrong(&format!("expected {SCHEMES} and a location")));
         };
         let over = |scheme: &str| {
             Url::parse(&format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))
@@ -136,7 +136,7 @@ mod tests {
         assert!(reported("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
         assert!(reported("ftp://me:pass@word@host/").starts_with("`host/`: expected "));
         assert!(reported("https://me@host/a?sig=secret").starts_with("`host/a`: "));
-        assert!(reported("/mnt/a").ends_with("or `unix:` and a place"));
+        assert!(reported("/mnt/a").ends_with("or `unix:` and a location"));
         assert_eq!(
             reported("unix:a"),
             "`unix:a`: expected a path from the root, as in `unix:/run/cache.sock`"

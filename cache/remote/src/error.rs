@@ -51,7 +51,7 @@ pub enum RemoteError {
         reason: String,
     },
     /// The blob exceeds the server's limit.
-    #[error("{server} takes blobs of at most {max} bytes; this one has {n_bytes}")]
+    #[error("{server} accepts blobs of at most {max} bytes; this one has {n_bytes}")]
     TooLarge {
         /// The server.
         server: String,
@@ -61,7 +61,7 @@ pub enum RemoteError {
         max: u64,
     },
     /// Bytes that do not match the requested digest.
-    #[error("{server} sent {found} for {expected}; what it sends is not believed")]
+    #[error("{server} sent {found} for {expected}; the response was discarded")]
     InvalidResponse {
         /// The server.
         server: String,
@@ -71,7 +71,7 @@ pub enum RemoteError {
         found: String,
     },
     /// The value under the key of a result is not a result.
-    #[error("{server} sent what is no result: {reason}")]
+    #[error("{server} sent an invalid result: {reason}")]
     NoResult {
         /// The server.
         server: String,
@@ -90,8 +90,8 @@ pub enum RemoteError {
 }
 
 /// Help for a server that requires authentication.
-const WHO_ASKS: &str = "; say who asks with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
-                        to registries also with `docker login`, to buckets with the keys of AWS's tools";
+const WHO_ASKS: &str = "; authenticate with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
+                        for registries also with `docker login`, for buckets with the keys of AWS's tools";
 
 /// Help at the end of an error message.
 fn hint(error: &FetchError) -> String {
@@ -154,8 +154,8 @@ mod tests {
             .to_string()
         };
         assert!(reported("https://h/", 401).ends_with(WHO_ASKS));
-        assert!(reported("http://h/", 401).contains("; nothing secret is sent over plain `http`"));
-        assert!(reported("https://h/", 413).contains("; whoever runs the server can raise its limit"));
+        assert!(reported("http://h/", 401).contains("; secrets are not sent over plain `http`"));
+        assert!(reported("https://h/", 413).contains("; the server's operator can raise its limit"));
         let rpc = |code: &str| {
             let (server, code, reason) = ("s".to_owned(), code.to_owned(), "r".to_owned());
             RemoteError::Rpc { server, method: "m", code, reason }.to_string()

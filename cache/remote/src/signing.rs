@@ -90,7 +90,7 @@ impl Signer {
             };
             wrong(name, &format!("expected a key in PEM, or the path of its file: {error}"))
         })?;
-        Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file that it names {reason}")))
+        Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file at this path, {reason}")))
     }
 
     fn parse(text: &str) -> Result<Self, String> {

@@ -73,7 +73,7 @@ pub struct Workers {
 
 /// The likely reason and its remedy.
 const OTHER_STORE: &str =
-    "if its workers read another store than the remote cache, name that one, or no cache";
+    "if its workers use another store than the remote cache, use that store as the cache, or no cache";
 
 /// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,13 +199,13 @@ impl Workers {
                 Answer::Missing(missing) => {
                     let first = missing.first().map(ToString::to_string).unwrap_or_default();
                     format!(
-                        "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
+                        "it lacks {} uploaded blobs, such as {first}; {OTHER_STORE}",
                         missing.len()
                     )
                 }
                 Answer::Queued => {
                     let seconds = self.requirements.queue.as_secs();
-                    let reason = format!("no worker took a step within {seconds} s");
+                    let reason = format!("no worker started an action within {seconds} s");
                     // The next action would wait equally long.
                     self.breaker.open(reason.clone());
                     reason
@@ -254,13 +254,13 @@ impl Workers {
         }
         let _alone = remote.lookup.alone_with(result);
         let Some(mut theirs) = ServerResult::read(&remote.download, function, result)? else {
-            return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
+            return Ok(Outcome::Failed("a tree of its result is missing".to_owned()));
         };
         let said = text(ran.stdout)?;
         theirs.claims.extend(claims_in(&said, &theirs.outputs));
         Ok(match adopt(&remote.download, function, store, &theirs)? {
             Some(outputs) => Outcome::Done(outputs),
-            None => Outcome::Failed(format!("a blob of its result is not there; {OTHER_STORE}")),
+            None => Outcome::Failed(format!("a blob of its result is missing; {OTHER_STORE}")),
         })
     }
 }

@@ -63,7 +63,7 @@ pub enum StoreError {
     },
     /// A blob of an output is not in the store.
     #[error(
-        "The blob `{digest}`, a part of `{path}`, is not in the store; build again to make it anew",
+        "The blob `{digest}`, a part of `{path}`, is not in the store; build again to recreate it",
         path = path.display()
     )]
     MissingBlob {
@@ -74,8 +74,8 @@ pub enum StoreError {
     },
     /// A blob's bytes changed between verification and copy.
     #[error(
-        "The blob `{expected}` has bytes with digest `{found}` while `{path}` is made of it; \
-         build again to make it anew, and check the disk if this repeats",
+        "The blob `{expected}` had bytes with digest `{found}` when `{path}` was made from it; \
+         build again to recreate it, and check the disk if this repeats",
         path = path.display()
     )]
     CorruptBlob {

@@ -226,7 +226,7 @@ impl Google {
         let is_token = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let given = given.filter(|given| is_token(&given.access_token));
         let given = given.ok_or_else(|| {
-            wrong("which answered with something that is no `access_token` with `expires_in` in JSON")
+            wrong("which did not answer with `access_token` and `expires_in` in JSON")
         })?;
         let lives = Duration::from_secs(given.expires_in.min(CLAIM.as_secs() * 24));
         Ok(Token {
@@ -263,7 +263,7 @@ impl Account {
             read(path, MAX_FILE).map_err(|error| format!("it cannot be read: {error}; {ANOTHER_FILE}"))?;
         // The parser's message is dropped, because it may quote a secret.
         let file: File = serde_json::from_slice(&text)
-            .map_err(|_| format!("expected a JSON object of texts, found something else; {ANOTHER_FILE}"))?;
+            .map_err(|_| format!("expected a JSON object with string values, found something else; {ANOTHER_FILE}"))?;
         let service = Url::parse(file.token_uri.as_deref().unwrap_or(TOKEN_SERVICE));
         let service = service.ok().filter(Url::is_private).ok_or_else(|| {
             "expected an address that begins with `https://` in `token_uri`, found another; ".to_owned()
@@ -306,12 +306,12 @@ impl Account {
     fn advice(&self) -> &'static str {
         match self {
             Self::Service { .. } => {
-                "check this machine's clock and whether the key still holds, or name another file in \
+                "check this machine's clock and whether the key is still valid, or name another file in \
                  GOOGLE_APPLICATION_CREDENTIALS"
             }
             Self::User { .. } => "log in again with `gcloud auth application-default login`",
             Self::Machine { .. } => {
-                "outside of Google's cloud name a file in GOOGLE_APPLICATION_CREDENTIALS, or log in with \
+                "outside of Google's cloud, name a file in GOOGLE_APPLICATION_CREDENTIALS, or log in with \
                  `gcloud auth application-default login`"
             }
         }
@@ -354,8 +354,8 @@ fn refusal(error: &FetchError) -> String {
             _ => format!("which answered with status {status}"),
         },
         FetchError::Connection { reason, .. } => format!("which cannot be reached: {reason}"),
-        FetchError::Busy { .. } => "which has no time".to_owned(),
-        _ => "which answered with nothing of use".to_owned(),
+        FetchError::Busy { .. } => "which is busy".to_owned(),
+        _ => "which sent an unusable answer".to_owned(),
     }
 }
 

@@ -146,7 +146,7 @@ impl Helper {
             // The receiver is gone if the helper was too late.
             drop(sender.send(read.map(|_| text).unwrap_or_default()));
         });
-        let late = || format!("has said nothing for {} s", self.stall_limit.as_secs_f32());
+        let late = || format!("did not answer within {} s", self.stall_limit.as_secs_f32());
         if !ended(&mut child, self.stall_limit).map_err(|error| format!("cannot be waited for: {error}"))? {
             return Err(late());
         }
@@ -173,7 +173,7 @@ fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         Category::Eof => "it ends too early",
         Category::Data => "a value has the wrong type",
-        Category::Io | Category::Syntax => "it is no JSON",
+        Category::Io | Category::Syntax => "it is not JSON",
     }
 }
 
@@ -269,7 +269,7 @@ mod tests {
             for _ in 0..16 {
                 scope.spawn(|| {
                     let error = helper.headers(&url).unwrap_err().to_string();
-                    assert!(error.contains("has said nothing for 0.3 s"), "{error}");
+                    assert!(error.contains("did not answer within 0.3 s"), "{error}");
                 });
             }
         });
@@ -282,7 +282,7 @@ mod tests {
         let mut helper = helper(dir.path(), "echo '{}'; sleep 60 &");
         helper.stall_limit = Duration::from_millis(300);
         let error = helper.headers(&Url::parse("https://h/").unwrap()).unwrap_err().to_string();
-        assert!(error.contains("has said nothing for 0.3 s"), "{error}");
+        assert!(error.contains("did not answer within 0.3 s"), "{error}");
     }
 
     #[test]

@@ -96,16 +96,16 @@ impl Tokens {
 fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
     let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
     let realm = parameter(challenge, "realm")
-        .ok_or_else(|| invalid_response("asks for a token and does not say from where".to_owned()))?;
+        .ok_or_else(|| invalid_response("requires a token but names no token service".to_owned()))?;
     let service = Url::parse(&realm)
-        .map_err(|error| invalid_response(format!("names a token service that cannot be asked: {error}")))?;
+        .map_err(|error| invalid_response(format!("names an invalid token service: {error}")))?;
     if !service.is_private() {
         return Err(invalid_response(format!(
-            "names the token service `{service}`, which is not asked over plain `http`"
+            "names the token service `{service}`, which would receive the request over plain `http`"
         ))
         .into());
     }
-    url.may_lead_to(&service).map_err(|what| invalid_response(format!("leads to a token service {what}")))?;
+    url.may_lead_to(&service).map_err(|what| invalid_response(format!("names a token service that is refused: it leads {what}")))?;
     // A registry's credentials are not sent to a token service elsewhere; a user with a login there can configure it
     // for that server.
     let login = if is_of(url.host(), service.host()) {
@@ -126,7 +126,7 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
         let message = match is_private {
             true => "it is the token service of the registry".to_owned(),
             false => format!(
-                "it is the token service that `{}` names, and was told nobody's name; a login for `{}` itself would be",
+                "`{}` names this token service, which received no login; only a login for `{}` itself would be sent",
                 url.host(),
                 service.host()
             ),
@@ -139,7 +139,7 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
     };
     let token = given.and_then(|given| given.token.or(given.access_token)).filter(is_header);
     let token = token
-        .ok_or_else(|| FetchError::InvalidResponse { url: address, what: "gave no token".to_owned() })?;
+        .ok_or_else(|| FetchError::InvalidResponse { url: address, what: "issued no token".to_owned() })?;
     Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
 }
 

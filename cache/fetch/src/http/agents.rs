@@ -197,10 +197,10 @@ impl Agents {
         );
         let reason = match error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                format!("no connection came about within {} s", self.stall_limit.connect.as_secs_f32())
+                format!("no connection within {} s", self.stall_limit.connect.as_secs_f32())
             }
             ureq::Error::Timeout(_) => {
-                format!("it said nothing for {} s", self.stall_limit.idle.as_secs_f32())
+                format!("it sent nothing for {} s", self.stall_limit.idle.as_secs_f32())
             }
             // The client's message may quote the header.
             ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),

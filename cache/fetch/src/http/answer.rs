@@ -94,7 +94,7 @@ impl Answer {
             }
             bytes.extend_from_slice(&buffer[..n_read]);
             if began.elapsed() > self.short_time {
-                let what = format!("{} bytes came in {} s", bytes.len(), began.elapsed().as_secs_f32());
+                let what = format!("only {} bytes arrived in {} s", bytes.len(), began.elapsed().as_secs_f32());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
         }
@@ -116,7 +116,7 @@ impl Answer {
             None | Some("identity" | "") => Ok(()),
             Some(coding) => {
                 let what = format!(
-                    "sent the bytes in the coding `{}`, expected them as they are",
+                    "sent the bytes in the encoding `{}`, expected them unencoded",
                     printable(coding)
                 );
                 Err(FetchError::InvalidResponse { url: self.url.clone(), what })

@@ -18,8 +18,8 @@ pub(crate) fn circle(url: &Url) -> FetchError {
 pub(crate) fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchError> {
     let refuse = |what: String| FetchError::Redirect { url: url.clone(), what };
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| refuse("and does not say where".to_owned()))?;
-    let next = url.join(location).map_err(|error| refuse(format!("to nowhere: {error}")))?;
+    let location = location.ok_or_else(|| refuse("without a destination".to_owned()))?;
+    let next = url.join(location).map_err(|error| refuse(format!("to an invalid address: {error}")))?;
     url.may_lead_to(&next).map_err(refuse)?;
     Ok(next)
 }

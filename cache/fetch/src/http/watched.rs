@@ -63,7 +63,7 @@ impl<T: Transport> Transport for WatchedTransport<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         if UNTIL.get().is_some_and(|until| Instant::now() > until) {
-            let what = "it sends and sends, and nothing comes of it";
+            let what = "it keeps sending without progress";
             return Err(io::Error::new(io::ErrorKind::TimedOut, what).into());
         }
         self.0.await_input(timeout)

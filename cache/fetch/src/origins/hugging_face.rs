@@ -92,19 +92,19 @@ pub fn files(
     let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
     let (commit, mut listed) = ask(client, endpoint, repository, revision)?;
     if commit != revision {
-        return Err(wrong(format!("the server answered for the commit `{commit}`")));
+        return Err(wrong(format!("the server returned the commit `{commit}`")));
     }
     if let Some(pattern) =
         patterns.iter().find(|pattern| !listed.iter().any(|file| fits(pattern, &file.rfilename)))
     {
-        return Err(wrong(format!("no file fits `{pattern}`")));
+        return Err(wrong(format!("no file matches `{pattern}`")));
     }
     if patterns.is_empty() && !listed.iter().any(|file| file.rfilename.ends_with(".safetensors")) {
         let pickled = listed.iter().find(|file| PICKLED.iter().any(|end| file.rfilename.ends_with(end)));
         if let Some(file) = pickled {
             return Err(wrong(format!(
-                "its weights are pickled (`{}`): reading them would run whatever program is in them; \
-                 name a revision with safetensors, or list what you want with `files`",
+                "its weights are pickled (`{}`): reading them could execute code in them; \
+                 name a revision with safetensors, or select other files with `files`",
                 file.rfilename
             )));
         }
@@ -149,8 +149,8 @@ fn ask(
     let bytes = client.text(&Ask { accept: Some("application/json"), ..Ask::whole(&url) }, MAX_LISTING)?;
     let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
     let answer: Answer = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid_response(format!("sent no list of files: {error}")))?;
+        .map_err(|error| invalid_response(format!("sent an invalid list of files: {error}")))?;
     let commit = answer.sha.filter(|commit| is_commit(commit));
-    let commit = commit.ok_or_else(|| invalid_response("did not say which commit it is".to_owned()))?;
+    let commit = commit.ok_or_else(|| invalid_response("did not state its commit".to_owned()))?;
     Ok((commit, answer.siblings))
 }

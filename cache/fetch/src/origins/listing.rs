@@ -32,10 +32,10 @@ pub struct RemoteFile {
 pub fn checked(origin: &Origin, mut files: Vec<RemoteFile>) -> Result<Vec<RemoteFile>, FetchError> {
     let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
     if files.is_empty() {
-        return Err(wrong("there is no file in it that is wanted".to_owned()));
+        return Err(wrong("it contains no selected file".to_owned()));
     }
     if files.len() > MAX_FILES {
-        return Err(wrong(format!("it lists {} files, and at most {MAX_FILES} are taken", files.len())));
+        return Err(wrong(format!("it lists {} files, but the limit is {MAX_FILES}", files.len())));
     }
     files.sort_by(|left, right| left.name.cmp(&right.name));
     for file in &files {

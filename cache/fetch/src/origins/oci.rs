@@ -121,7 +121,7 @@ pub fn root(registry: &str) -> Result<Url, UrlError> {
 fn parts<'a>(origin: &Origin, reference: &'a str) -> Result<(String, &'a str, &'a str), FetchError> {
     let wrong = || FetchError::Listing {
         origin: origin.to_string(),
-        what: "it is no artifact; expected `registry/repository@sha256:…`".to_owned(),
+        what: "it is not an artifact; expected `registry/repository@sha256:…`".to_owned(),
     };
     let (registry, repository, version) = reference_parts(reference).ok_or_else(wrong)?;
     let root = root(registry).map_err(|source| FetchError::Url { origin: origin.to_string(), source })?;

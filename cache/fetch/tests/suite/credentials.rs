@@ -124,7 +124,7 @@ fn circles_and_redirects_to_nowhere_end() {
     }
     let silent = Server::new(|_, stream| head(stream, "302 Found", &[]));
     let error = World::new(&silent).fetch_a(&silent, b"abc").unwrap_err().to_string();
-    assert!(error.contains("does not say where"), "{error}");
+    assert!(error.contains("without a destination"), "{error}");
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
         "{reported}"
     );
     assert!(
-        reported.contains("which is not Google's; outside of Google's cloud name a file in "),
+        reported.contains("which is not Google's; outside of Google's cloud, name a file in "),
         "{reported}"
     );
     assert!(Google::of_machine("a b").is_err());
@@ -235,8 +235,8 @@ fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
         })
     };
     let cases = [
-        (json!("neverToBeSeen"), "expected a JSON object of texts, found something else; name another file"),
-        (json!({ "type": 7 }), "expected a JSON object of texts"),
+        (json!("neverToBeSeen"), "expected a JSON object with string values, found something else; name another file"),
+        (json!({ "type": 7 }), "expected a JSON object with string values"),
         (json!({}), "expected the `type` `service_account` or `authorized_user`, found none"),
         (
             json!({ "type": "external_account" }),

@@ -101,7 +101,7 @@ fn patterns_take_what_they_name() {
     };
     assert_eq!(names(&["*.gguf"]).unwrap(), ["a.gguf"]);
     assert_eq!(names(&["**.json", "a*"]).unwrap(), ["a.gguf", "b/c.json", "d.json"]);
-    assert!(names(&["*.json", "*.md"]).unwrap_err().contains("no file fits `*.md`"));
+    assert!(names(&["*.json", "*.md"]).unwrap_err().contains("no file matches `*.md`"));
 }
 
 #[test]
@@ -121,15 +121,15 @@ fn lists_that_nobody_should_believe_are_refused() {
     refused_of("{\"rfilename\": \"/x.json\"}", &["**"], "it is absolute");
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
     // Without patterns no file in another folder is selected, not even in a parent folder.
-    refused("{\"rfilename\": \"../x.json\"}", "there is no file in it that is wanted");
+    refused("{\"rfilename\": \"../x.json\"}", "it contains no selected file");
     refused("{\"rfilename\": \"..\\\\x.json\"}", "no name of a file");
     refused("{\"rfilename\": \"x.json\"}, {\"rfilename\": \"x.json\"}", "lists `x.json` twice");
     refused("{\"rfilename\": \"x\\u0000.json\"}", "no name of a file");
-    refused("", "there is no file in it that is wanted");
+    refused("", "it contains no selected file");
     refused("{\"rfilename\": \"pytorch_model.bin\"}", "its weights are pickled (`pytorch_model.bin`)");
-    refused("{\"rfilename\": 5}", "sent no list of files");
+    refused("{\"rfilename\": 5}", "sent an invalid list of files");
     let many: Vec<String> = (0..10_001).map(|n| format!("{{\"rfilename\": \"x.json{n}\"}}")).collect();
-    refused(&many.join(","), "and at most 10000 are taken");
+    refused(&many.join(","), "but the limit is 10000");
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn another_commit_than_the_one_asked_for_is_refused() {
     let listing = api("").replace(COMMIT, &COMMIT.replace('0', "1"));
     let server = Server::new(move |_, stream| answer(stream, "200 OK", &[], listing.as_bytes()));
     let error = World::new(&server).lock(&origin(&[])).unwrap_err().to_string();
-    assert!(error.contains("the server answered for the commit"), "{error}");
+    assert!(error.contains("the server returned the commit"), "{error}");
 }
 
 #[test]

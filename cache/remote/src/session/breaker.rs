@@ -71,7 +71,7 @@ impl Breaker {
         if state.n_slow == MAX_SLOW {
             let seconds = SLOW.as_secs();
             state.reason.get_or_insert(format!(
-                "{MAX_SLOW} times, one after the other, it took more than {seconds} s for a short answer"
+                "{MAX_SLOW} consecutive times, it took more than {seconds} s for a short answer"
             ));
         }
     }
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(breaker.reason(), None);
         slow(20 + MAX_SLOW);
         let reason = breaker.reason().unwrap();
-        assert_eq!(reason, "4 times, one after the other, it took more than 5 s for a short answer");
+        assert_eq!(reason, "4 consecutive times, it took more than 5 s for a short answer");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn greeting(server: &dyn Transport) -> Result<Vec<(&'static str, Stri
     match server.result(&nothing)? {
         None => Ok(vec![("answers", format!("within {} ms", began.elapsed().as_millis()))]),
         Some(_) => Err(RemoteError::Unusable(format!(
-            "{} has a result under a key that nothing has, expected none; is it a cache, or a page to log in?",
+            "{} has a result under a key that no action has; is it a cache, or a login page?",
             server.name()
         ))),
     }

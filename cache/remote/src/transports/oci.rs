@@ -144,11 +144,11 @@ fn next(url: &Url, answer: &Answer) -> Result<Url, RemoteError> {
     let invalid_response =
         |what: &str| FetchError::InvalidResponse { url: url.clone(), what: what.to_owned() };
     let location =
-        answer.header("location").ok_or_else(|| invalid_response("took an upload and does not say where"))?;
+        answer.header("location").ok_or_else(|| invalid_response("accepted an upload without an address"))?;
     let next = answer
         .url
         .join(location)
-        .map_err(|error| invalid_response(&format!("sends an upload to nowhere: {error}")))?;
+        .map_err(|error| invalid_response(&format!("sends an upload to an invalid address: {error}")))?;
     url.may_lead_to(&next).map_err(|what| invalid_response(&format!("sends an upload {what}")))?;
     Ok(next)
 }

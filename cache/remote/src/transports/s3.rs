@@ -59,7 +59,7 @@ impl S3 {
                 Bucket::below(&endpoint, bucket, region, account.keys)
             }
             (None, Some(region)) => Bucket::of_aws(bucket, region, account.keys),
-            (None, None) => return Err(wrong("It is not known where it is; set `AWS_REGION`".to_owned())),
+            (None, None) => return Err(wrong("Its region is unknown; set `AWS_REGION`".to_owned())),
         };
         let bucket = bucket.map_err(|error| wrong(format!("Its endpoint cannot be used: {error}")))?;
         let prefix = prefix.trim_matches('/');
@@ -76,7 +76,7 @@ impl S3 {
         let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
         let upload = element(&text, "UploadId")
             .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
-            .ok_or_else(|| invalid_response(&url, "began no upload, expected its `UploadId`"))?;
+            .ok_or_else(|| invalid_response(&url, "did not start an upload, expected an `UploadId`"))?;
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
             // The bucket would keep the uploaded parts and charge for them. If this fails, a lifecycle rule has to
@@ -100,7 +100,7 @@ impl S3 {
             let url = self.bucket.signed("PUT", key, &[("partNumber", &number), ("uploadId", upload)]);
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
             let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
-            let tag = tag.ok_or_else(|| invalid_response(&url, "gave a part no `ETag` of decent length"))?;
+            let tag = tag.ok_or_else(|| invalid_response(&url, "returned no valid `ETag` for a part"))?;
             tags.push(tag.to_owned());
             n_sent += part.len();
             sent(n_sent);

@@ -141,7 +141,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
         }
         let user = scene.machine("user");
         let reported = in_time(planted, || user.lookup()).unwrap_err().to_string();
-        assert!(reported.contains("sent what is no result"), "{planted}: {reported}");
+        assert!(reported.contains("sent an invalid result"), "{planted}: {reported}");
         // Other results are unaffected: the cache is still used, and local results replace the planted files.
         assert_eq!(user.remote.failure(), None, "{planted}");
         user.run();

@@ -95,7 +95,7 @@ fn buckets_of_aws_have_a_host_each() {
     assert_eq!(open("team", &[("AWS_REGION", "eu-west-1")]).unwrap(), "s3://team/mc");
     assert_eq!(
         open("team", &[]).unwrap_err().to_string(),
-        "`s3://team/mc`: It is not known where it is; set `AWS_REGION`"
+        "`s3://team/mc`: Its region is unknown; set `AWS_REGION`"
     );
     let reported = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
     assert!(reported.contains("endpoint") && !reported.contains("hush"), "{reported}");

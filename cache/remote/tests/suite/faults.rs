@@ -128,7 +128,7 @@ fn a_blob_that_came_damaged_is_sent_anew() {
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap(), None);
     let invalid_response = user.remote.invalid_response().unwrap();
-    assert!(invalid_response.contains("is not believed"), "{invalid_response}");
+    assert!(invalid_response.contains("the response was discarded"), "{invalid_response}");
     assert_eq!(user.remote.failure(), None);
     user.run();
     user.upload(&outputs).unwrap();
@@ -171,7 +171,7 @@ fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
     server.clear();
     server.fail(Some((7, Fault::TooLarge)));
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("(status 413); whoever runs the server can raise its limit"), "{error}");
+    assert!(error.contains("(status 413); the server's operator can raise its limit"), "{error}");
     assert_eq!(maker.remote.send_failure(), None);
     assert_eq!(maker.lookup().unwrap(), None);
     maker.upload(&outputs).unwrap();
@@ -260,7 +260,7 @@ fn credentials_go_with_every_request_and_into_no_message() {
     stranger.run();
     for error in [stranger.upload(&outputs).unwrap_err(), stranger.lookup().unwrap_err()] {
         let message = error.to_string();
-        assert!(message.contains("not with") && message.contains("; say who asks with"), "{message}");
+        assert!(message.contains("not with") && message.contains("; authenticate with"), "{message}");
         // `me:guessed` in base 64.
         assert!(!message.contains("bWU6Z3Vlc3NlZA"), "{message}");
     }

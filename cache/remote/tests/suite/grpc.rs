@@ -72,7 +72,7 @@ fn a_server_that_checks_with_another_function_than_it_names_is_reported_of() {
     let maker = machine(settings(server.address), &folder.path().join("a"));
     let outputs = maker.run();
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("offers BLAKE3 and refuses what is sent with it"), "{error}");
+    assert!(error.contains("advertises BLAKE3 but rejects uploads with it"), "{error}");
     assert!(error.ends_with("try `--remote-digest-function=sha256`"), "{error}");
     round_trip(&server, &|settings| settings.function = Some(DigestFunction::Sha256));
 }
@@ -267,7 +267,7 @@ fn a_server_that_takes_no_results_is_still_read() {
     let maker = machine(settings(server.address), &folder.path().join("a"));
     let outputs = maker.run();
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("results may only be read"), "{error}");
+    assert!(error.contains("results are read-only"), "{error}");
     assert_eq!(maker.lookup().unwrap(), None);
     assert_eq!(maker.remote.failure(), None);
 }
@@ -374,6 +374,6 @@ fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     let credentials = known(Helper::new(&program));
     let stranger = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("b"));
     let refusal = stranger.lookup().unwrap_err().to_string();
-    assert!(refusal.contains("Unauthenticated: who is it?; say who asks with"), "{refusal}");
+    assert!(refusal.contains("Unauthenticated: who is it?; authenticate with"), "{refusal}");
     assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().len(), 4);
 }

@@ -308,7 +308,7 @@ fn what_the_server_lost_is_sent_once_more() {
     assert!(matches!(machine.execute(), Outcome::Done(_)));
     assert_eq!(machine.n_asked(), 2);
     machine.will(&[Instead::Forget, Instead::Forget]);
-    assert!(failure(machine.execute()).starts_with("it lacks 3 blobs that it was sent, such as "));
+    assert!(failure(machine.execute()).starts_with("it lacks 3 uploaded blobs, such as "));
 }
 
 #[test]
@@ -316,7 +316,7 @@ fn a_step_that_no_worker_takes_is_the_last_that_is_asked_for() {
     let machine = Machine::new();
     machine.will(&[Instead::Queue]);
     for _ in 0..2 {
-        assert_eq!(failure(machine.execute()), "no worker took a step within 7 s");
+        assert_eq!(failure(machine.execute()), "no worker started an action within 7 s");
     }
     assert_eq!(machine.n_asked(), 1);
 }
@@ -341,7 +341,7 @@ fn failures_are_reported_and_three_in_a_row_are_enough() {
 fn a_result_whose_blob_is_not_there_is_none() {
     let machine = Machine::new();
     machine.will(&[Instead::InvalidResponse]);
-    assert!(failure(machine.execute()).starts_with("a blob of its result is not there; if its workers read"));
+    assert!(failure(machine.execute()).starts_with("a blob of its result is missing; if its workers use"));
 }
 
 #[test]

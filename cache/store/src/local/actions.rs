@@ -18,7 +18,7 @@ use crate::traits::{ActionCache, Recorded};
 const KIND: Kind = *b"act2";
 
 /// Records of an older `mc` that did not record attesters; such results have none.
-const UNVOUCHED: Kind = *b"act1";
+const WITHOUT_ATTESTERS: Kind = *b"act1";
 
 impl ActionCache for LocalStore {
     fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
@@ -93,14 +93,14 @@ fn encode(digest: &ActionDigest, recorded: &Recorded) -> Vec<u8> {
 
 /// The action of an intact entry, and its result.
 fn decode(sealed: &[u8]) -> Option<(ActionDigest, Recorded)> {
-    let (body, is_vouched) = match unseal(KIND, sealed) {
+    let (body, has_attesters) = match unseal(KIND, sealed) {
         Some(body) => (body, true),
-        None => (unseal(UNVOUCHED, sealed)?, false),
+        None => (unseal(WITHOUT_ATTESTERS, sealed)?, false),
     };
     let mut reader = Reader::new(body);
     let BlobDigest { hash, n_bytes } = reader.blob_digest()?;
     let result = reader.sized()?.to_vec();
-    let attesters = if is_vouched { attester::decode(&mut reader)? } else { Attesters::new() };
+    let attesters = if has_attesters { attester::decode(&mut reader)? } else { Attesters::new() };
     reader.end()?;
     Some((ActionDigest::new(hash, n_bytes), Recorded { result, attesters }))
 }
@@ -120,7 +120,7 @@ mod tests {
         writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(b"result");
         let path = store.layout().action(&digest.hash);
         let session = store.session.get().unwrap();
-        publish(session, store.layout().folder(), &path, &seal(UNVOUCHED, &writer.into_bytes())).unwrap();
+        publish(session, store.layout().folder(), &path, &seal(WITHOUT_ATTESTERS, &writer.into_bytes())).unwrap();
         let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);

@@ -224,7 +224,7 @@ impl LocalStore {
                 _ => {}
             }
         }
-        Err(failed(io::Error::other("something that is not this blob keeps taking its place")))
+        Err(failed(io::Error::other("another file keeps replacing it")))
     }
 }
 

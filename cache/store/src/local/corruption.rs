@@ -68,17 +68,17 @@ impl fmt::Display for Corruption {
         match self {
             Self::Blob { expected, damage, quarantined: Some(path) } => write!(
                 f,
-                "The stored blob `{expected}` {damage}; it was moved to `{}` and is made anew when it is needed",
+                "The stored blob `{expected}` {damage}; it was moved to `{}` and will be recreated when needed",
                 path.display()
             ),
             Self::Blob { expected, damage, quarantined: None } => write!(
                 f,
-                "The stored blob `{expected}` {damage}; it stays, because the store is read-only, and is not used"
+                "The stored blob `{expected}` {damage}; it stays in the read-only store, and is not used"
             ),
             Self::Action { action, path } => write!(
                 f,
-                "The stored result of action `{action}` at `{}` was damaged; it was removed and is made anew \
-                 when it is needed",
+                "The stored result of action `{action}` at `{}` was damaged; it was removed and will be \
+                 recreated when needed",
                 path.display()
             ),
         }

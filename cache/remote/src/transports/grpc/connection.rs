@@ -233,7 +233,7 @@ impl From<RemoteError> for Failure {
 
 /// The server timed out.
 pub(crate) fn silent(patience: Duration) -> Status {
-    Status::deadline_exceeded(format!("it said nothing for {} s", patience.as_secs_f32()))
+    Status::deadline_exceeded(format!("it sent nothing for {} s", patience.as_secs_f32()))
 }
 
 /// Converts a status into an error of a reader.

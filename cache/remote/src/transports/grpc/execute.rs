@@ -223,7 +223,7 @@ impl Operated {
             return match (present(RESPONSE)?, present(ERROR)?) {
                 (Some(response), _) => self.ended(field(response, VALUE)?).map(Some),
                 (None, Some(status)) => Ok(Some(End::Answer(not_run(status, b"")?))),
-                (None, None) => Err(Status::data_loss("the action is done, and there is no result").into()),
+                (None, None) => Err(Status::data_loss("the action is done, but has no result").into()),
             };
         }
         let stage = match present(METADATA)? {
@@ -252,7 +252,7 @@ impl Operated {
             return Ok(End::Answer(not_run(status, field(response, MESSAGE)?)?));
         }
         let Some(result) = result else {
-            return Ok(End::Answer(Answer::NotRun("the server gives no result".to_owned())));
+            return Ok(End::Answer(Answer::NotRun("the server returned no result".to_owned())));
         };
         let failed = number(result, EXIT_CODE)? != 0;
         if number(response, CACHED)? != 0 && failed && !self.is_anew {

@@ -194,7 +194,7 @@ impl Transport for Grpc {
         if !agreed.takes_results {
             return Err(self
                 .connection
-                .failed("UpdateActionResult", &Status::permission_denied("results may only be read")));
+                .failed("UpdateActionResult", &Status::permission_denied("results are read-only")));
         }
         let sent = result;
         let result = ActionResult::decode(sent)
@@ -329,10 +329,10 @@ impl Transport for Grpc {
         let Settings { compress, compress_from, chunk, keep_alive, .. } = &self.connection.settings;
         let compression = match (agreed.zstd, compress) {
             (false, _) => "not offered".to_owned(),
-            (true, false) => "zstd offered, not asked for".to_owned(),
+            (true, false) => "zstd offered, not used".to_owned(),
             (true, true) => format!("zstd from {compress_from} bytes on"),
         };
-        let offered = |is| if is && !chunk { "yes, not asked to".to_owned() } else { yes(is) };
+        let offered = |is| if is && !chunk { "yes, not used".to_owned() } else { yes(is) };
         let kept_alive = keep_alive.map_or("no".to_owned(), |every| format!("every {every:?}"));
         Ok(vec![
             ("interface", format!("Remote Execution API {}", agreed.versions)),
@@ -363,7 +363,7 @@ impl Grpc {
             DigestFunction::Sha256 => ("SHA-256", "blake3"),
         };
         let reason = format!(
-            "{} offers {ours} and refuses what is sent with it ({}); try `--remote-digest-function={other}`",
+            "{} advertises {ours} but rejects uploads with it ({}); try `--remote-digest-function={other}`",
             self.name(),
             status.message()
         );

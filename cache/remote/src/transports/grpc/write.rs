@@ -167,7 +167,7 @@ fn check(answer: &WriteResponse, travel: Travel, n_bytes: usize, n_sent: usize) 
     if is_whole {
         return Ok(());
     }
-    Err(Status::aborted(format!("it took {n_taken} of {n_bytes} bytes")))
+    Err(Status::aborted(format!("it accepted {n_taken} of {n_bytes} bytes")))
 }
 
 /// Source of the bytes to send.
