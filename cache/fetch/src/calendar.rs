@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_http_are_read() {
+    fn http_dates_are_parsed() {
         assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(http_date("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
         assert_eq!(http_date("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_rfc_3339_are_read_in_every_offset() {
+    fn rfc_3339_times_are_parsed_with_every_offset() {
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", 0),
             ("1970-01-01t00:00:01z", 1),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_times_are_rejected() {
         for wrong in [
             "",
             "soon",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_is_written_as_it_is_read() {
+    fn every_day_survives_a_round_trip() {
         for day in -719_528..2_932_897 {
             let civil = Civil::after(day * SECONDS_PER_DAY);
             assert_eq!(civil.checked(), Some(civil));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_aws_reads_them() {
+    fn times_are_formatted_for_aws() {
         let at = |seconds| basic(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(1_369_353_600), "20130524T000000Z");
         assert_eq!(at(1_709_164_799), "20240228T235959Z");
@@ -266,12 +266,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_second_is_written_as_it_is_read(seconds in -62_167_219_200_i64..253_402_300_800) {
+        fn every_second_survives_a_round_trip(seconds in -62_167_219_200_i64..253_402_300_800) {
             prop_assert_eq!(Civil::after(seconds).seconds(), seconds);
         }
 
         #[test]
-        fn no_text_makes_a_reader_panic(
+        fn no_text_makes_a_parser_panic(
             text in "[0-9]{0,5}[0-9:+TtZz .\\-]{0,40}|[A-Z][a-z]{2}, [0-9: ]{0,30}(Nov|GMT|[0-9: ]){0,4}|\\PC{0,40}",
         ) {
             let _ = (rfc_3339(&text), http_date(&text));

@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digests_of_servers_are_checked() {
+    fn server_digests_are_verified() {
         // `printf hello | git hash-object --stdin`, and `sha256sum`.
         let git = ServerDigest::git_blob("b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0").unwrap();
         let sha =

@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_user_come_beside_a_login_unless_they_say_who_asks() {
+    fn user_headers_add_to_a_login_unless_they_authenticate() {
         let sent = |text: &str, address: &str| {
             let headers = vec![(url("https://cache.example"), SecretHeader::parse(text).unwrap())];
             let netrc = Netrc::parse("machine cache.example login me password secret");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_sent_in_base64_and_never_in_the_clear() {
+    fn a_login_is_sent_as_base64_and_never_displayed() {
         let netrc = Netrc::parse("machine files.example login me password secret");
         let credentials = Credentials { netrc, ..Credentials::default() };
         let headers = credentials.headers(&url("https://files.example/a")).unwrap();

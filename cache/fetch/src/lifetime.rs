@@ -58,7 +58,7 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
 
     #[test]
-    fn what_is_good_for_an_hour_ends_whatever_happens_to_the_clock() {
+    fn a_lifetime_of_an_hour_ends_whatever_happens_to_the_clock() {
         let began = Moment::now();
         let lifetimes = [Lifetime::new(began, HOUR), Lifetime::until(began, began.wall + HOUR)];
         let ends = |steady: Duration, wall: SystemTime| {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_ended_before_it_began_is_over() {
+    fn a_lifetime_that_ends_before_it_begins_is_over() {
         let began = Moment::now();
         assert!(Lifetime::until(began, SystemTime::UNIX_EPOCH).has_ended(&began));
     }

@@ -51,7 +51,7 @@ impl Resolver for PublicResolver {
 }
 
 #[test]
-fn addresses_of_this_machine_and_its_link_are_near_however_they_are_written() {
+fn loopback_and_link_local_addresses_are_recognized_in_every_notation() {
     let is_near = |address: &str| is_near(address.parse().unwrap());
     for near in [
         "127.0.0.1",

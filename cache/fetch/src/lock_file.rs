@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_written_the_same() {
+    fn a_lock_file_survives_a_round_trip() {
         let text = example().text();
         let read = LockFile::parse(&text).unwrap();
         assert_eq!(read, example());
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_reported_with_its_line() {
+    fn errors_are_reported_with_their_line() {
         let right = example().text();
         for (from, to, expected) in [
             ("version 1", "version 2", "line 1: Expected `version 1`"),
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_off_or_changed_anywhere_is_read_or_refused() {
+    fn a_truncated_or_changed_file_is_parsed_or_rejected() {
         let right = example().text();
         for end in (0..right.len()).filter(|&end| right.is_char_boundary(end)) {
             drop(LockFile::parse(&right[..end]));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_an_entry_is_in_its_identity() {
+    fn every_part_of_an_entry_affects_its_digest() {
         let origin = Origin::http("https://host/x/", vec!["a".to_owned()]);
         let digest = entry_digest(&origin, &[file("a")]);
         assert_ne!(digest, entry_digest(&origin, &[file("b")]));

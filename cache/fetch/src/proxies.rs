@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_without_a_proxy_are_found_as_other_programs_find_them() {
+    fn no_proxy_is_interpreted_like_in_other_programs() {
         let is_direct = |none: &str, url: &str| is_direct(none, &Url::parse(url).unwrap());
         for (none, url) in [
             ("", "http://127.0.0.1:8080/"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_of_a_proxy_is_not_shown() {
+    fn a_proxy_password_is_not_displayed() {
         let https = Some("http://me:secret@proxy.example".to_owned());
         assert!(!format!("{:?}", Proxies { https, ..Proxies::default() }).contains("secret"));
     }

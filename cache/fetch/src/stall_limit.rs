@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_and_end() {
+    fn delays_double_up_to_a_limit() {
         let stall_limit = StallLimit::default();
         let waits: Vec<u128> = (1..=9).map(|n_failed| stall_limit.delay(n_failed).as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_is_given_up() {
+    fn a_dripping_source_fails() {
         struct Drip;
         impl Read for Drip {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

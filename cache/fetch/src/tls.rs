@@ -120,7 +120,7 @@ mod tests {
         -----END CERTIFICATE-----\n";
 
     #[test]
-    fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
+    fn invalid_files_are_reported_without_their_content() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_an_address_are_found() {
+    fn url_parts_are_parsed() {
         let address = url("https://Host.example:8443/a/b?token=secret#part");
         assert_eq!(address.full(), "https://host.example:8443/a/b?token=secret");
         assert_eq!(address.to_string(), "https://host.example:8443/a/b?…");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_read_from_where_it_was_given() {
+    fn a_location_is_resolved_relative_to_its_source() {
         let from = url("https://h/a/b?c");
         for (location, expected) in [
             ("https://other/x", "https://other/x"),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn no_server_sends_us_to_this_machine_or_out_of_https() {
+    fn redirects_to_local_addresses_or_out_of_https_are_refused() {
         let may = |from: &str, to: &str| url(from).may_lead_to(&url(to)).is_ok();
         assert!(may("https://h/", "https://other/") && may("http://h/", "https://other/"));
         assert!(may("http://127.0.0.1:1/", "http://localhost:2/") && may("http://h/", "http://10.0.0.1/"));

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_says_what_kind_of_server_it_is() {
+    fn an_address_selects_the_kind_of_server() {
         assert_eq!(Address::parse("file:///mnt/a").unwrap(), Address::Folder(PathBuf::from("/mnt/a")));
         assert!(matches!(Address::parse("https://cache.example/mc").unwrap(), Address::Http(_)));
         let bucket =

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_the_message_says_where_they_are_looked_for() {
+    fn without_keys_the_message_names_their_sources() {
         let reported = read(&[("AWS_PROFILE", "nobody")], FILE).unwrap_err().to_string();
         assert!(
             reported.contains("profile `nobody`") && reported.contains("AWS_ACCESS_KEY_ID"),

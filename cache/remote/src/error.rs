@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_what_to_do_about_it() {
+    fn a_refusal_includes_help() {
         let reported = |address: &str, status: u16| {
             let (url, message) = (Url::parse(address).unwrap(), String::new());
             RemoteError::from(match status {

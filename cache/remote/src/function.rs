@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_functions_give_what_their_makers_publish() {
+    fn both_functions_match_published_digests() {
         let sha = DigestFunction::Sha256.digest(b"abc");
         assert_eq!(sha.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/3");
         assert_eq!(DigestFunction::Blake3.digest(b"abc"), BlobDigest::of(b"abc"));

@@ -188,7 +188,7 @@ mod tests {
     const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 
     #[test]
-    fn what_was_signed_is_known_again_and_nothing_else_is() {
+    fn only_signed_bytes_have_a_valid_signature() {
         let folder = tempfile::tempdir().unwrap();
         let (private, public) = (folder.path().join("key.pem"), folder.path().join("key.pub"));
         fs::write(&private, PRIVATE).unwrap();

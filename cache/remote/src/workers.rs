@@ -273,7 +273,7 @@ fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
 }
 
 #[test]
-fn steps_go_where_their_inputs_are() {
+fn actions_run_where_their_inputs_are() {
     let blob = |seed: u8, n_bytes| BlobDigest::new(BlobDigest::of(&[seed]).hash, n_bytes);
     let (small, large, larger) = (blob(1, FEW_BYTES / 2), blob(2, 10 << 20), blob(3, 20 << 20));
     let set = |blobs: &[BlobDigest]| blobs.iter().copied().collect::<BTreeSet<_>>();

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_counts_when_somebody_who_is_trusted_answers_for_it() {
+    fn a_result_counts_with_a_trusted_attester() {
         let (ours, theirs) = (Attester::Key(Digest::of(b"ours")), Attester::Key(Digest::of(b"theirs")));
         // An address is not a key, even with an equal digest.
         let workers = Attester::Workers(Digest::of(b"ours"));

@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_says_what_to_do() {
+    fn a_full_disk_error_includes_help() {
         let full = io::Error::from_raw_os_error(28);
         let error = StoreError::io_needing("write", Path::new("/c/cas/ab/abcd"), 4096, full);
         assert_eq!(
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_error_survives_a_trip_through_a_writer() {
+    fn a_store_error_survives_conversion_through_a_writer() {
         let error = StoreError::ChangedWhileRead { path: "/a".into() };
         let through: io::Error = error.into();
         let back = StoreError::from_writer(through).unwrap();

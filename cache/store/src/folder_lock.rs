@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_holds_it_even_when_holders_remove_the_folder() {
+    fn the_lock_is_exclusive_even_if_holders_remove_the_folder() {
         let dir = tempfile::tempdir().unwrap();
         let base = Folder::open(dir.path()).unwrap();
         let path = Path::new("deep/locked");

@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_believed_until_the_stamp_changes() {
+    fn a_digest_is_valid_until_the_stamp_changes() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let memo = fixture.memo();
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_process_knows_what_this_one_learned_even_under_another_name() {
+    fn digests_are_kept_for_the_next_process_even_after_a_rename() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let moved = fixture.dir.path().join("b");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_turned_out_to_be_wrong_is_forgotten_for_the_next_process_too() {
+    fn a_wrong_digest_is_removed_for_the_next_process_too() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let memo = fixture.memo();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_notes_are_no_notes() {
+    fn damaged_records_are_ignored() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         recalled(&fixture.memo(), &path, b"told");

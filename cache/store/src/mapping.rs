@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_the_same_after_they_were_let_go_of() {
+    fn released_bytes_can_be_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blob");
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|index| (index / 3) as u8).collect();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_mapped_and_nothing_around_it() {
+    fn only_the_given_range_is_mapped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index / 7) as u8).collect();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn the_error_names_a_missing_file() {
         let error = MappedFile::open(Path::new("/no/such/file")).unwrap_err();
         assert!(error.to_string().starts_with("Could not open `/no/such/file`: "), "{error}");
     }

@@ -35,7 +35,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_range_is_hashed_and_its_end_is_seen() {
+    fn a_range_is_hashed_up_to_the_end_of_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         let bytes: Vec<u8> = (0..10_000_000u32).map(|i| (i / 7) as u8).collect();
         file.write_all(&bytes).unwrap();

@@ -135,7 +135,7 @@ mod tests {
     const KIND: Kind = *b"test";
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn every_flipped_bit_and_every_truncation_is_detected() {
         let sealed = seal(KIND, b"the body of a record");
         for byte_idx in 0..sealed.len() {
             assert_eq!(unseal(KIND, &sealed[..byte_idx]), None, "cut at {byte_idx}");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_never_exceeds_the_bytes_that_are_left() {
+    fn a_count_never_exceeds_the_remaining_bytes() {
         let mut writer = Writer::default();
         writer.u64(3).bytes(&[0; 24]);
         let body = writer.into_bytes();
@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn fields_come_back_as_they_were_written(number: u64, text: Vec<u8>, hash: [u8; 32]) {
+        fn fields_survive_a_round_trip(number: u64, text: Vec<u8>, hash: [u8; 32]) {
             let digest = BlobDigest::new(Digest::from_bytes(hash), number);
             let mut writer = Writer::default();
             writer.u64(number).sized(&text).blob_digest(&digest);

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_session_takes_the_root_with_it() {
+    fn the_last_session_removes_the_root() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("tmp");
         let base = base(dir.path());
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn many_sessions_start_and_end_at_once() {
+    fn many_sessions_start_and_end_concurrently() {
         let dir = tempfile::tempdir().unwrap();
         let base = base(dir.path());
         std::thread::scope(|scope| {
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_through_a_link_is_refused_and_nothing_behind_it_is_removed() {
+    fn a_session_path_with_a_link_is_rejected_and_its_target_untouched() {
         let dir = tempfile::tempdir().unwrap();
         let theirs = dir.path().join("home/session-notes");
         fs::create_dir_all(&theirs).unwrap();
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_starts_when_it_is_needed() {
+    fn a_session_starts_on_first_use() {
         let dir = tempfile::tempdir().unwrap();
         let session = LazySession::new(base(dir.path()), Path::new("tmp"));
         assert!(!dir.path().join("tmp").exists());

@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_result_keeps_who_answered_for_it_and_another_does_not() {
+    fn an_equal_result_keeps_its_attesters_and_another_does_not() {
         let key = |name: &[u8]| Attester::Key(Digest::of(name));
         let fetched = Recorded::after(None, b"result", None);
         assert!(fetched.attesters.is_empty());

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_helper_is_asked_once_for_a_server() {
+    fn the_helper_runs_once_per_server() {
         let dir = tempfile::tempdir().unwrap();
         let seen = dir.path().join("seen");
         let script = format!(
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_helper_wrote_is_not_repeated() {
+    fn output_of_a_helper_is_not_quoted() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         for script in ["echo token-1", "echo '{\"headers\": \"token-1\"}'", "echo token-1 >&2; exit 3"] {
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_hangs_is_waited_for_once_whoever_waits() {
+    fn all_threads_share_one_wait_for_a_hanging_helper() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let seen = dir.path().join("seen");
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_helper_left_behind_is_not_waited_for() {
+    fn background_processes_of_a_helper_are_not_awaited() {
         let dir = tempfile::tempdir().unwrap();
         let mut helper = helper(dir.path(), "echo '{}'; sleep 60 &");
         helper.stall_limit = Duration::from_millis(300);
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_expired_is_asked_for_anew() {
+    fn an_expired_answer_is_renewed() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2020-02-20T20:20:20+01:00");
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_expires_also_where_the_clock_is_set_back_meanwhile() {
+    fn an_answer_expires_even_if_the_clock_is_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let before = Moment::now();
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_refused_is_asked_for_anew_once() {
+    fn a_refused_answer_is_renewed_once() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2999-01-01T00:00:00Z");

@@ -73,7 +73,7 @@ impl Machine {
 }
 
 #[test]
-fn machines_the_default_comments_and_macros_are_read() {
+fn machines_defaults_comments_and_macros_are_parsed() {
     let text = "# machine wrong login a password b\nmachine A.example\n  login me\n  password one\n\
                 macdef init\nmachine fake password x\n\nmachine b.example login you password two default password rest";
     let netrc = Netrc::parse(text);

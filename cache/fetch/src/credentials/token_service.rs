@@ -205,7 +205,7 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn parameters_of_a_challenge_are_found() {
+fn challenge_parameters_are_parsed() {
     let challenge = "realm=\"https://auth/token\",service=registry, scope=\"repository:a/b:pull,push\"";
     assert_eq!(parameter(challenge, "realm").as_deref(), Some("https://auth/token"));
     assert_eq!(parameter(challenge, "service").as_deref(), Some("registry"));

@@ -190,7 +190,7 @@ fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
 }
 
 #[test]
-fn a_server_says_when_to_come_again_by_its_own_clock() {
+fn retry_after_is_relative_to_the_servers_clock() {
     assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
     // The result does not depend on this machine's clock.
     let at = "Sun, 06 Nov 1994 08:49:37 GMT";

@@ -25,7 +25,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 #[test]
-fn explanations_are_found_in_json_and_in_the_xml_of_buckets() {
+fn explanations_are_found_in_json_and_bucket_xml() {
     let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>Not there</Message><Key>k</Key></Error>";
     assert_eq!(xml_error(xml).as_deref(), Some("NoSuchBucket: Not there"));
     assert_eq!(xml_error(b"<html>"), None);

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_a_folder_is_refused() {
+    fn a_list_that_does_not_form_a_folder_is_rejected() {
         assert_eq!(check(&["b", "a/c"]), Ok(vec!["a/c".to_owned(), "b".to_owned()]));
         for wrong in
             [&["a", "a"][..], &["a", "b", "a/c"], &["../x"], &["/x"], &["a//b"], &["a\\b"], &[""], &[]]
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_fit_names() {
+    fn patterns_match_names() {
         for (pattern, name, expected) in [
             ("*.json", "config.json", true),
             ("*.json", "a/config.json", false),

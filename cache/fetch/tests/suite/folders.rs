@@ -30,7 +30,7 @@ fn bytes(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_folder_has_the_files_under_their_names_and_read_only() {
+fn a_folder_has_read_only_files_under_their_own_names() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["b/c", "a"]);
@@ -43,7 +43,7 @@ fn a_folder_has_the_files_under_their_names_and_read_only() {
 }
 
 #[test]
-fn changed_files_are_noticed_and_fetched_alone() {
+fn changed_files_are_detected_and_only_they_are_fetched() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["a", "b"]);
@@ -70,7 +70,7 @@ fn changed_files_are_noticed_and_fetched_alone() {
 }
 
 #[test]
-fn when_one_file_fails_nothing_appears_and_the_others_are_kept() {
+fn if_one_file_fails_nothing_is_published_and_the_others_are_kept() {
     let server = Server::new(|request, stream| {
         if request.path.ends_with("/b") && request.n_before == 0 {
             return answer(stream, "404 Not Found", &[], b"");
@@ -87,7 +87,7 @@ fn when_one_file_fails_nothing_appears_and_the_others_are_kept() {
 }
 
 #[test]
-fn what_an_earlier_list_had_is_not_in_the_folder() {
+fn files_of_an_earlier_list_are_not_in_the_folder() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["a"]);
@@ -101,7 +101,7 @@ fn what_an_earlier_list_had_is_not_in_the_folder() {
 }
 
 #[test]
-fn two_at_once_fetch_once() {
+fn two_concurrent_fetches_download_once() {
     let content = noise(3_000_000);
     let sent = content.clone();
     let server = Server::new(move |request, stream| file(request, stream, "\"v1\"", &sent));
@@ -124,7 +124,7 @@ fn two_at_once_fetch_once() {
 }
 
 #[test]
-fn pins_are_the_same_whoever_makes_them() {
+fn pins_do_not_depend_on_their_maker() {
     let server = names();
     let origin = origin(&server, &["a", "b/c", "d"]);
     let first = World::new(&server).lock(&origin).unwrap();
@@ -132,7 +132,7 @@ fn pins_are_the_same_whoever_makes_them() {
 }
 
 #[test]
-fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of() {
+fn verify_finds_a_flipped_bit_that_leaves_the_stamp_unchanged() {
     let server = names();
     let world = World::new(&server);
     let area = &world.fetcher.area;

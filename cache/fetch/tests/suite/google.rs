@@ -108,7 +108,7 @@ fn field<'a>(request: &'a Request, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_service_signs_who_it_is_and_is_asked_once() {
+fn a_service_account_signs_a_claim_and_requests_one_token() {
     let server = giving(3600);
     let service = format!("{}/token", server.root());
     let tools = Tools::with(&json!({
@@ -155,7 +155,7 @@ fn a_login_is_renewed_shortly_before_a_token_expires() {
 }
 
 #[test]
-fn a_machine_of_googles_cloud_asks_beside_itself() {
+fn a_google_cloud_machine_uses_its_metadata_server() {
     let server = giving(3600);
     let google = Google::of_machine(&server.authority()).unwrap();
     assert_eq!(token(&google), "ya29.1");
@@ -180,7 +180,7 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
 }
 
 #[test]
-fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
+fn a_refusal_is_reported_without_secrets_and_not_retried() {
     let cases = [
         (
             "400 Bad Request",
@@ -219,7 +219,7 @@ fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
 }
 
 #[test]
-fn a_service_that_fails_in_passing_is_asked_again() {
+fn transient_failures_of_a_token_service_are_retried() {
     let server = Server::new(|request, stream| match request.n_before {
         0 => answer(stream, "503 Service Unavailable", &[], b""),
         _ => give(stream, "ya29.a", 3600),
@@ -228,7 +228,7 @@ fn a_service_that_fails_in_passing_is_asked_again() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
+fn invalid_files_are_reported_without_their_content() {
     let service = |key: &str, uri: &str| {
         json!({
             "type": "service_account", "client_email": "a@b", "private_key": key, "token_uri": uri,

@@ -48,7 +48,7 @@ fn refused_of(siblings: &str, patterns: &[&str], expected: &str) {
 }
 
 #[test]
-fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
+fn a_checkpoint_is_pinned_with_the_digests_of_the_server() {
     let sha256 = sha256(b"hello");
     let server = repository(&format!(
         "{{\"rfilename\": \"config.json\", \"size\": 5, \"blobId\": \"{HELLO}\"}},
@@ -92,7 +92,7 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
 }
 
 #[test]
-fn patterns_take_what_they_name() {
+fn patterns_select_files() {
     let server =
         repository("{\"rfilename\": \"a.gguf\"}, {\"rfilename\": \"b/c.json\"}, {\"rfilename\": \"d.json\"}");
     let names = |patterns: &[&str]| -> Result<Vec<String>, String> {
@@ -105,7 +105,7 @@ fn patterns_take_what_they_name() {
 }
 
 #[test]
-fn a_server_that_contradicts_its_own_digests_is_refused() {
+fn a_server_that_contradicts_its_own_digests_is_rejected() {
     for wrong in [
         format!("\"size\": 5, \"blobId\": \"{COMMIT}\""),
         format!("\"size\": 5, \"lfs\": {{\"sha256\": \"{}\", \"size\": 5}}", "0".repeat(64)),
@@ -116,7 +116,7 @@ fn a_server_that_contradicts_its_own_digests_is_refused() {
 }
 
 #[test]
-fn lists_that_nobody_should_believe_are_refused() {
+fn implausible_lists_are_rejected() {
     refused_of("{\"rfilename\": \"../x.json\"}", &["**"], "it leaves its folder");
     refused_of("{\"rfilename\": \"/x.json\"}", &["**"], "it is absolute");
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
@@ -143,7 +143,7 @@ fn a_list_is_read_up_to_a_limit() {
 }
 
 #[test]
-fn another_commit_than_the_one_asked_for_is_refused() {
+fn a_response_for_another_commit_is_rejected() {
     let listing = api("").replace(COMMIT, &COMMIT.replace('0', "1"));
     let server = Server::new(move |_, stream| answer(stream, "200 OK", &[], listing.as_bytes()));
     let error = World::new(&server).lock(&origin(&[])).unwrap_err().to_string();

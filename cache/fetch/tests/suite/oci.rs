@@ -111,7 +111,7 @@ fn layers_with_titles_are_files() {
 }
 
 #[test]
-fn a_registry_that_wants_a_token_gets_one() {
+fn a_registry_that_requires_a_token_receives_one() {
     let Registry { server, origin } = registry(&two_files(), Door::Token);
     let world = World::with(&server, with_login(&server));
     let files = world.lock(&origin).unwrap();
@@ -125,7 +125,7 @@ fn a_registry_that_wants_a_token_gets_one() {
 }
 
 #[test]
-fn a_registry_may_want_a_password() {
+fn a_registry_may_require_a_password() {
     let Registry { server, origin } = registry(&two_files(), Door::Basic);
     assert_eq!(World::with(&server, with_login(&server)).lock(&origin).unwrap().len(), 2);
     let error = World::new(&server).lock(&origin).unwrap_err();
@@ -134,7 +134,7 @@ fn a_registry_may_want_a_password() {
 }
 
 #[test]
-fn a_token_that_does_not_help_is_reported() {
+fn a_rejected_token_is_reported() {
     let Registry { server, origin } = registry(&two_files(), Door::Token);
     let error = World::new(&server).lock(&origin).unwrap_err().to_string();
     assert!(error.contains("refused access (status 401)"), "{error}");
@@ -142,7 +142,7 @@ fn a_token_that_does_not_help_is_reported() {
 }
 
 #[test]
-fn another_manifest_or_blob_is_refused() {
+fn a_wrong_manifest_or_blob_is_rejected() {
     let Registry { server, origin } = registry(&two_files(), Door::Open);
     let other = Origin::oci(&format!("{}/org/model@sha256:{}", server.authority(), "0".repeat(64)));
     let error = World::new(&server).lock(&other).unwrap_err().to_string();
@@ -155,7 +155,7 @@ fn another_manifest_or_blob_is_refused() {
 }
 
 #[test]
-fn manifests_that_are_no_folder_of_files_are_refused() {
+fn manifests_that_do_not_describe_files_are_rejected() {
     let layer = layer("a", b"config");
     for (text, expected) in [
         (manifest(&[]), "no layer has a title"),

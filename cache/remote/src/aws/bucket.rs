@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_of_aws_have_a_host_each_unless_their_name_is_no_label() {
+    fn aws_buckets_have_their_own_host_unless_their_name_is_not_a_label() {
         let at = |name: &str| {
             let url =
                 Bucket::of_aws(name, "eu-west-1".to_owned(), keys()).unwrap().signed("GET", "a/b c", &[]);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_of_other_servers_are_folders_and_a_query_of_the_endpoint_is_left_out() {
+    fn buckets_elsewhere_are_folders_and_the_endpoints_query_is_dropped() {
         for (endpoint, expected) in [
             ("http://127.0.0.1:9000", "127.0.0.1:9000/team/a"),
             ("http://127.0.0.1:9000/", "127.0.0.1:9000/team/a"),

@@ -104,7 +104,7 @@ mod tests {
         &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400";
 
     #[test]
-    fn the_example_in_the_reference_of_s3_has_the_signature_that_stands_there() {
+    fn the_signature_matches_the_example_in_the_s3_reference() {
         let expected = format!(
             "{FIRST}&X-Amz-SignedHeaders=host\
              &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
@@ -120,7 +120,7 @@ mod tests {
 
     /// Signatures of the crate `rusty-s3`, whose tests have the same key and day.
     #[test]
-    fn requests_for_uploads_in_parts_and_with_tokens_are_signed_as_another_program_signs_them() {
+    fn signatures_with_queries_and_tokens_match_another_implementation() {
         let token = Some("oej5cie4uctureturdtuc5dctd");
         for (method, token, asked, before, after, signature) in [
             (
@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_and_value_arrives_as_it_was_written(key in "\\PC{1,20}", value in "\\PC{1,20}") {
+        fn keys_and_values_survive_escaping(key in "\\PC{1,20}", value in "\\PC{1,20}") {
             let bucket = Url::parse("https://bucket.example/").unwrap();
             let signing = Signing {
                 keys: &keys(Some(&value)),

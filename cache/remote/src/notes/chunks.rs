@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_outlive_the_process_and_the_last_blob_is_named() {
+    fn chunk_locations_outlive_the_process_and_name_the_last_blob() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chunks");
         let [a, b, c] = [&b"a"[..], b"bb", b"ccc"].map(BlobDigest::of);

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn records_outlive_the_process_and_half_a_record_or_a_damaged_one_is_dropped() {
+    fn records_outlive_the_process_and_partial_or_damaged_ones_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("records");
         Records::<3>::open(&path, 10, |_| unreachable!()).add(&[*b"one", *b"two"]);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_too_many_records_is_begun_anew_however_long_it_is() {
+    fn a_file_with_too_many_records_is_truncated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("records");
         Records::<3>::open(&path, 10, |_| {}).add(&[*b"one"; 10]);

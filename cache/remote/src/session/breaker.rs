@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_slow_again_and_again_is_not_asked_again() {
+    fn a_repeatedly_slow_server_is_not_asked_again() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         let slow = |nth: u32| breaker.answered(start + SLOW * 2 * nth, start + SLOW * 2 * (nth + 1));
         (1..MAX_SLOW).for_each(slow);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_halts_once_keeps_all_waiting_and_is_asked_again() {
+    fn a_single_pause_of_the_server_counts_once() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         for _ in 0..32 {
             breaker.answered(start, start + SLOW * 2);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blob_that_came_wrongly_is_not_gone() {
+    fn a_corrupt_blob_does_not_count_as_missing() {
         let findings = Findings::default();
         let [wrong, gone] = [b"a", b"b"].map(|bytes| BlobDigest::of(bytes));
         findings.mismatched(wrong, "the first".to_owned());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_asked_in_vain_again_and_again_is_given_up() {
+    fn a_server_without_the_requested_blobs_is_ignored_at_some_point() {
         let (many, long) = (Findings::default(), Findings::default());
         (1..MAX_VAIN).for_each(|_| many.in_vain(Duration::ZERO));
         assert!(!many.is_given_up());

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_want_to_move_is_moved_once() {
+    fn a_blob_wanted_by_many_threads_is_transferred_once() {
         let (in_flight, n_moved) = (InFlight::default(), AtomicUsize::new(0));
         thread::scope(|scope| {
             for wanted in ["ab", "bc", "ca", "abc", "a", "b", "c"] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_moved_by_whoever_waits() {
+    fn a_waiting_thread_repeats_a_failed_transfer() {
         let in_flight = InFlight::default();
         let since = in_flight.moment();
         let first = in_flight.take(blobs("ab"), since);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrived_before_it_was_missed_is_moved_again() {
+    fn a_blob_that_arrived_before_it_was_missed_is_transferred_again() {
         let in_flight = InFlight::default();
         let before = in_flight.moment();
         in_flight.take(blobs("a"), before).arrived();

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_is_there_and_what_was_left_behind_goes() {
+    fn stored_objects_are_found_and_abandoned_files_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open(root.path()).unwrap();
         let blob = BlobDigest::of(b"abc");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_gone_is_reported_of_and_not_made_anew() {
+    fn a_missing_root_is_reported_and_not_created() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("team");
         fs::create_dir(&root).unwrap();
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_may_be_used_by_whoever_may_use_the_root() {
+    fn new_files_have_the_access_rights_of_the_root() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let root = tempfile::tempdir().unwrap();

@@ -143,7 +143,7 @@ fn xml(text: &str) -> String {
 }
 
 #[test]
-fn parts_are_named_by_their_tags_whatever_stands_in_them() {
+fn part_tags_are_escaped() {
     let tags = ["\"abc\"".to_owned(), "</ETag>&'".to_owned()];
     assert_eq!(
         parts(&tags),

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_says_what_its_outputs_are_called_here() {
+    fn a_worker_reports_the_digests_of_its_outputs() {
         let (ours, theirs) = (BlobDigest::of(b"abc"), BlobDigest::new(BlobDigest::of(b"x").hash, 3));
         let said = |text: &str| {
             let outputs = Outputs::from([

@@ -55,7 +55,7 @@ pub(crate) fn in_one_line(text: &str) -> String {
 }
 
 #[test]
-fn a_long_text_is_cut() {
+fn a_long_text_is_truncated() {
     assert_eq!(in_one_line("one\n\n  two\n"), "one | two");
     assert_eq!(in_one_line(&"x".repeat(1 << 20)).len(), MAX_SHOWN);
     assert!(in_one_line(&"x\n".repeat(1 << 20)).len() <= MAX_SHOWN);

@@ -85,7 +85,7 @@ impl Scene {
 }
 
 #[test]
-fn links_in_the_place_of_folders_lead_nothing_outside() {
+fn links_in_place_of_folders_redirect_nothing() {
     let _alone = memory::alone();
     for planted in ["blake3", "blake3/tmp", "blake3/ac", "blake3/cas"] {
         let scene = Scene::new();
@@ -115,7 +115,7 @@ fn links_in_the_place_of_folders_lead_nothing_outside() {
 }
 
 #[test]
-fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_and_is_replaced() {
+fn objects_planted_in_place_of_files_are_not_opened_and_are_replaced() {
     let _alone = memory::alone();
     for planted in ["link", "link to nothing", "endless device", "pipe", "socket", "sparse file"] {
         let scene = Scene::new();
@@ -155,7 +155,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
 }
 
 #[test]
-fn blobs_that_are_planted_are_reported_of_and_made_here() {
+fn planted_blobs_are_reported_and_rebuilt() {
     let _alone = memory::alone();
     let scene = Scene::new();
     let maker = scene.machine("maker");
@@ -173,7 +173,7 @@ fn blobs_that_are_planted_are_reported_of_and_made_here() {
 }
 
 #[test]
-fn names_that_are_not_ours_are_left_alone() {
+fn unknown_names_are_left_alone() {
     let _alone = memory::alone();
     let scene = Scene::new();
     let long_ago = SystemTime::now() - Duration::from_secs(1 << 25);

@@ -62,7 +62,7 @@ fn whole() -> usize {
 }
 
 #[test]
-fn only_new_chunks_of_a_packed_file_go_up() {
+fn only_new_chunks_of_a_file_are_uploaded() {
     for (minor, method) in [(12, "SpliceBlob"), (13, "RegisterChunkMapping")] {
         let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), minor, ..Abilities::default() });
         let folder = tempdir().unwrap();
@@ -82,7 +82,7 @@ fn only_new_chunks_of_a_packed_file_go_up() {
 }
 
 #[test]
-fn only_new_chunks_of_a_packed_file_come_down() {
+fn only_new_chunks_of_a_file_are_downloaded() {
     for (minor, method) in [(12, "SplitBlob"), (13, "GetChunkMapping")] {
         let scene = Scene::new(minor, |_| {}, |_| {});
         let came = scene.fetched();
@@ -92,7 +92,7 @@ fn only_new_chunks_of_a_packed_file_come_down() {
 }
 
 #[test]
-fn whoever_has_no_earlier_version_any_more_fetches_it_whole() {
+fn without_an_earlier_version_the_whole_blob_is_downloaded() {
     let scene = Scene::new(12, |_| {}, |_| {});
     let again = |name: &str| machine(settings(scene.server.address), &scene.folder.path().join(name));
     // The first machine's records still exist, its store does not.
@@ -102,7 +102,7 @@ fn whoever_has_no_earlier_version_any_more_fetches_it_whole() {
 }
 
 #[test]
-fn chunks_that_are_wrong_or_gone_only_cost_bytes() {
+fn corrupt_or_missing_chunks_only_cost_bytes() {
     let swap = |server: &GrpcServer| {
         server.mislead(|chunks| {
             let last = chunks.len() - 1;
@@ -128,14 +128,14 @@ fn chunks_that_are_wrong_or_gone_only_cost_bytes() {
 }
 
 #[test]
-fn a_chunk_that_is_lost_is_no_loss() {
+fn a_lost_chunk_is_not_a_lost_blob() {
     let scene = Scene::new(12, |_| {}, |_| {});
     scene.server.lose_chunks();
     assert!(scene.fetched() >= whole());
 }
 
 #[test]
-fn blobs_stay_whole_where_nobody_wants_chunks() {
+fn blobs_are_transferred_whole_without_chunking() {
     let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), splits: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let of = |name: &str, chunk| {

@@ -66,7 +66,7 @@ fn sends_nothing_wrong(transport: impl Fn() -> Box<dyn Transport>) {
 }
 
 #[test]
-fn a_blob_that_rotted_is_neither_sent_nor_named() {
+fn a_corrupt_blob_is_neither_uploaded_nor_named() {
     let team = tempfile::tempdir().unwrap();
     sends_nothing_wrong(|| Box::new(Folder::open(team.path()).unwrap()));
     // The same with digests that have to be computed.

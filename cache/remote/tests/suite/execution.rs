@@ -263,7 +263,7 @@ fn ran(exit_code: i32) -> Answer {
 }
 
 #[test]
-fn an_action_goes_through_its_stages_to_its_result() {
+fn an_action_passes_its_stages_up_to_its_result() {
     use Next::{Done, Say};
     let (answer, heard) =
         execute(&[&[Say(Stage::CacheCheck), Say(Stage::Queued), Say(Stage::Executing), Done(0)]]);
@@ -273,7 +273,7 @@ fn an_action_goes_through_its_stages_to_its_result() {
 }
 
 #[test]
-fn a_stream_that_breaks_is_waited_for_by_the_name_of_the_operation() {
+fn a_broken_stream_is_reopened_by_the_name_of_the_operation() {
     use Next::{Break, Done, End, Say};
     let (answer, heard) =
         execute(&[&[Say(Stage::Executing), Break], &[End], &[Say(Stage::Executing), End], &[Done(0)]]);
@@ -286,7 +286,7 @@ fn a_stream_that_breaks_is_waited_for_by_the_name_of_the_operation() {
 }
 
 #[test]
-fn an_operation_that_the_server_forgot_is_begun_anew() {
+fn an_operation_that_the_server_lost_is_restarted() {
     use Next::{Break, Done, Say};
     let (answer, heard) = execute(&[&[Say(Stage::Executing), Break], &[], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
@@ -294,7 +294,7 @@ fn an_operation_that_the_server_forgot_is_begun_anew() {
 }
 
 #[test]
-fn a_failure_that_the_server_remembers_is_tried_once_more() {
+fn a_cached_failure_is_retried_once() {
     use Next::{Done, Remembered};
     let (answer, heard) = execute(&[&[Remembered(1)], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
@@ -305,7 +305,7 @@ fn a_failure_that_the_server_remembers_is_tried_once_more() {
 }
 
 #[test]
-fn streams_that_break_again_and_again_are_a_failure() {
+fn repeatedly_broken_streams_are_a_failure() {
     use Next::{End, Say};
     let (answer, heard) = execute(&vec![&[Say(Stage::Executing), End][..]; 20]);
     let error = answer.unwrap_err().to_string();
@@ -314,7 +314,7 @@ fn streams_that_break_again_and_again_are_a_failure() {
 }
 
 #[test]
-fn nobody_waits_longer_in_the_queue_than_he_wants() {
+fn the_wait_in_the_queue_is_limited() {
     use Next::{Done, Say, Silence};
     let (answer, heard) = execute(&[&[Say(Stage::Queued), Silence]]);
     assert_eq!(answer.unwrap(), Answer::Queued);
@@ -325,7 +325,7 @@ fn nobody_waits_longer_in_the_queue_than_he_wants() {
 }
 
 #[test]
-fn whoever_interrupts_waits_no_more() {
+fn an_interrupt_ends_the_wait() {
     use Next::{Say, Silence};
     let (answer, heard) = execute_while(&[&[Say(Stage::Executing), Silence]], &|| true);
     assert_eq!(answer.unwrap(), Answer::Cancelled);
@@ -340,7 +340,7 @@ fn an_action_that_was_not_run_has_a_reason() {
 }
 
 #[test]
-fn a_server_that_runs_nothing_says_so() {
+fn a_server_without_execution_is_an_error() {
     let service = Service::default();
     let grpc = client(&service, false);
     let error = grpc.check(DigestFunction::Sha256).unwrap_err().to_string();

@@ -20,7 +20,7 @@ use crate::action::{Machine, client};
 use crate::server::{FAULTS, Fault, Server};
 
 #[test]
-fn what_one_machine_made_is_a_hit_on_another() {
+fn a_result_of_one_machine_is_a_hit_on_another() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     assert_eq!(maker.lookup().unwrap(), None);
@@ -36,7 +36,7 @@ fn what_one_machine_made_is_a_hit_on_another() {
 }
 
 #[test]
-fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
+fn under_any_faulty_response_a_result_is_right_or_absent() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -66,7 +66,7 @@ fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
 }
 
 #[test]
-fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
+fn faults_during_uploads_never_cause_wrong_results_later() {
     let folder = tempdir().unwrap();
     let server = Server::new();
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
@@ -98,7 +98,7 @@ fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
 }
 
 #[test]
-fn what_several_steps_send_or_need_at_once_travels_once() {
+fn a_blob_of_several_concurrent_actions_is_transferred_once() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -119,7 +119,7 @@ fn what_several_steps_send_or_need_at_once_travels_once() {
 }
 
 #[test]
-fn a_blob_that_came_damaged_is_sent_anew() {
+fn a_blob_received_damaged_is_uploaded_again() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -137,7 +137,7 @@ fn a_blob_that_came_damaged_is_sent_anew() {
 }
 
 #[test]
-fn a_server_that_fails_is_left_alone() {
+fn a_failing_server_is_no_longer_asked() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let user = Machine::new("http://127.0.0.1:1/", &folder.path().join("a"));
     assert!(user.lookup().unwrap_err().to_string().contains("refused"));
@@ -147,7 +147,7 @@ fn a_server_that_fails_is_left_alone() {
 }
 
 #[test]
-fn a_server_that_takes_nothing_is_still_read() {
+fn a_read_only_server_is_still_read() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -163,7 +163,7 @@ fn a_server_that_takes_nothing_is_still_read() {
 }
 
 #[test]
-fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
+fn only_blobs_too_large_for_a_server_are_not_uploaded() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -178,7 +178,7 @@ fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
 }
 
 #[test]
-fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
+fn a_server_that_sends_one_byte_per_response_is_abandoned() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -225,7 +225,7 @@ impl BlobWriter for Full {
 }
 
 #[test]
-fn a_full_disk_is_no_fault_of_the_server() {
+fn a_full_disk_does_not_count_against_the_server() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -243,7 +243,7 @@ fn a_full_disk_is_no_fault_of_the_server() {
 }
 
 #[test]
-fn credentials_go_with_every_request_and_into_no_message() {
+fn credentials_are_in_every_request_and_in_no_message() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     // `me:secret` in base 64.
     server.ask_for("Basic bWU6c2VjcmV0");

@@ -44,7 +44,7 @@ fn round_trip(server: &GrpcServer, change: &dyn Fn(&mut Settings)) {
 }
 
 #[test]
-fn what_one_machine_made_is_a_hit_on_another() {
+fn a_result_of_one_machine_is_a_hit_on_another() {
     let server = GrpcServer::new(Abilities::default());
     round_trip(&server, &|settings| settings.instance = "main/team".to_owned());
     let seen = server.seen();
@@ -56,7 +56,7 @@ fn what_one_machine_made_is_a_hit_on_another() {
 }
 
 #[test]
-fn our_digest_function_is_used_where_the_server_has_it() {
+fn blake3_is_used_if_the_server_supports_it() {
     let functions = vec![Function::Sha256, Function::Blake3];
     let server =
         GrpcServer::new(Abilities { functions, checks: DigestFunction::Blake3, ..Abilities::default() });
@@ -65,7 +65,7 @@ fn our_digest_function_is_used_where_the_server_has_it() {
 }
 
 #[test]
-fn a_server_that_checks_with_another_function_than_it_names_is_reported_of() {
+fn a_server_that_verifies_with_another_function_than_advertised_is_reported() {
     let functions = vec![Function::Sha256, Function::Blake3];
     let server = GrpcServer::new(Abilities { functions, ..Abilities::default() });
     let folder = tempdir().unwrap();
@@ -78,7 +78,7 @@ fn a_server_that_checks_with_another_function_than_it_names_is_reported_of() {
 }
 
 #[test]
-fn batches_keep_to_the_limit_of_the_server() {
+fn batches_respect_the_limit_of_the_server() {
     let server = GrpcServer::new(Abilities { max_batch: 65_536, ..Abilities::default() });
     round_trip(&server, &|_| {});
     let seen = server.seen();
@@ -88,7 +88,7 @@ fn batches_keep_to_the_limit_of_the_server() {
 }
 
 #[test]
-fn what_shrinks_is_compressed_where_both_sides_want_it() {
+fn compressible_blobs_are_compressed_if_both_sides_agree() {
     let server = GrpcServer::new(Abilities { zstd: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let text = vec![b'a'; 2_000_000];
@@ -129,7 +129,7 @@ fn nothing_below_the_threshold_is_compressed() {
 }
 
 #[test]
-fn a_connection_is_tried_while_an_answer_is_waited_for() {
+fn a_connection_is_kept_alive_during_a_request() {
     /// The header of a PING frame: 8 bytes, type 6, no flags, stream 0.
     const PING: [u8; 9] = [0, 0, 8, 6, 0, 0, 0, 0, 0];
     let folder = tempdir().unwrap();
@@ -155,7 +155,7 @@ fn a_connection_is_tried_while_an_answer_is_waited_for() {
 }
 
 #[test]
-fn a_server_says_when_it_wants_to_be_asked_again() {
+fn a_requested_retry_delay_is_observed() {
     let folder = tempdir().unwrap();
     let waited = |asked: Duration, idle: Duration| {
         let server = GrpcServer::new(Abilities { puts_off: Some(asked), ..Abilities::default() });
@@ -174,14 +174,14 @@ fn a_server_says_when_it_wants_to_be_asked_again() {
 }
 
 #[test]
-fn a_result_that_changed_on_its_way_is_sent_again() {
+fn a_result_corrupted_in_transit_is_sent_again() {
     let server = GrpcServer::new(Abilities { garbles: true, ..Abilities::default() });
     round_trip(&server, &|_| {});
     assert_eq!(server.seen().calls["UpdateActionResult"], 2);
 }
 
 #[test]
-fn every_call_leaves_a_line_and_no_header_does() {
+fn every_call_is_logged_without_headers() {
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let path = folder.path().join("calls.json");
@@ -225,7 +225,7 @@ fn every_call_leaves_a_line_and_no_header_does() {
 }
 
 #[test]
-fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
+fn blobs_are_fetched_when_read_and_a_loss_is_reported() {
     let server = GrpcServer::new(Abilities::default());
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
@@ -261,7 +261,7 @@ fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
 }
 
 #[test]
-fn a_server_that_takes_no_results_is_still_read() {
+fn a_server_with_read_only_results_is_still_read() {
     let server = GrpcServer::new(Abilities { takes_results: false, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
@@ -273,7 +273,7 @@ fn a_server_that_takes_no_results_is_still_read() {
 }
 
 #[test]
-fn a_server_that_is_not_there_costs_one_error_that_names_it() {
+fn an_unreachable_server_causes_one_error_that_names_it() {
     let folder = tempdir().unwrap();
     let user = machine(settings("127.0.0.1:1".parse().unwrap()), &folder.path().join("a"));
     let error = user.lookup().unwrap_err().to_string();
@@ -283,7 +283,7 @@ fn a_server_that_is_not_there_costs_one_error_that_names_it() {
 }
 
 #[test]
-fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
+fn with_trusted_keys_only_signed_results_count() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -318,7 +318,7 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
 }
 
 #[test]
-fn whoever_signs_lacks_on_the_server_what_nobody_who_is_trusted_signed() {
+fn a_signer_replaces_results_without_a_trusted_signature() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let private = folder.path().join("key.pem");
     std::fs::write(&private, PRIVATE).unwrap();
@@ -349,7 +349,7 @@ const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nw
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
+fn a_refused_helper_answer_is_replaced_by_a_newer_one() {
     use std::os::unix::fs::PermissionsExt;
 
     let server = GrpcServer::new(Abilities { lets_in: Some("Bearer 2"), ..Abilities::default() });

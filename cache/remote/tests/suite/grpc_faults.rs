@@ -76,7 +76,7 @@ fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
 }
 
 #[test]
-fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_are_none() {
+fn under_any_faulty_frame_a_result_read_is_right_or_absent() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let way = Way::to(server.address, None, LATE);
     let maker = machine(&way, &folder.path().join("maker"), NO_HURRY);
@@ -111,7 +111,7 @@ fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_
 }
 
 #[test]
-fn whatever_happens_to_any_frame_while_results_are_sent_nothing_wrong_is_found_later() {
+fn faulty_frames_during_uploads_never_cause_wrong_results_later() {
     let folder = tempdir().unwrap();
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let way = Way::to(server.address, None, LATE);

@@ -22,7 +22,7 @@ fn lazy(server: &GrpcServer, folder: &TempDir) -> Machine {
 }
 
 #[test]
-fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
+fn promises_in_another_digest_function_do_not_count() {
     let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
     let checks = DigestFunction::Blake3;
     let before =
@@ -53,7 +53,7 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
 }
 
 #[test]
-fn after_a_loss_the_other_promises_are_looked_after() {
+fn after_a_loss_the_other_promises_are_checked() {
     let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
     let server = GrpcServer::new(Abilities::default());
     let maker = lazy(&server, &others);

@@ -158,7 +158,7 @@ fn repository(registry: &Shared, password: Option<&str>) -> Oci {
 }
 
 #[test]
-fn a_result_is_an_artifact_that_names_what_it_needs() {
+fn a_result_is_an_artifact_that_names_its_blobs() {
     let (registry, folder) = (start(), tempdir().unwrap());
     let maker = Machine::of(
         Box::new(repository(&registry, Some("secret"))),
@@ -195,7 +195,7 @@ fn a_result_is_an_artifact_that_names_what_it_needs() {
 }
 
 #[test]
-fn a_long_blob_goes_on_where_its_way_broke() {
+fn an_interrupted_upload_of_a_large_blob_is_resumed() {
     let registry = start();
     registry.lock().unwrap().cut = Some(1_000_003);
     let bytes: Vec<u8> = (0..(20 << 20) + 5).map(|index: u32| (index >> 10) as u8).collect();
@@ -211,7 +211,7 @@ fn a_long_blob_goes_on_where_its_way_broke() {
 }
 
 #[test]
-fn a_result_whose_blobs_are_gone_is_refused() {
+fn a_result_with_missing_blobs_is_refused() {
     let registry = start();
     let repository = repository(&registry, Some("secret"));
     let key = DigestFunction::Sha256.digest(b"action");

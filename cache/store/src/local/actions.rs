@@ -112,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn for_what_an_older_mc_recorded_nobody_answers() {
+    fn results_recorded_by_an_older_mc_have_no_attester() {
         let dir = tempfile::tempdir().unwrap();
         let store = LocalStore::open(&dir.path().join("cache")).unwrap();
         let digest = ActionDigest::of(b"action");

@@ -335,7 +335,7 @@ mod tests {
     ];
 
     #[test]
-    fn whatever_stands_in_the_place_of_a_blob_is_set_aside_and_the_blob_is_stored() {
+    fn anything_in_place_of_a_blob_is_set_aside_and_the_blob_is_stored() {
         for (what, make) in IN_THE_WAY {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("thesis"), "years of work").unwrap();
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_stands_in_the_place_of_a_result_is_removed_and_the_result_is_recorded() {
+    fn anything_in_place_of_a_result_is_removed_and_the_result_is_recorded() {
         for (what, make) in IN_THE_WAY {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("thesis"), "years of work").unwrap();
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_one_of_the_stores_folders_is_an_error_that_names_it() {
+    fn a_link_in_place_of_a_store_folder_is_an_error_that_names_it() {
         for link in ["cas", "ac", "tmp", "memo", "quarantine"] {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir(dir.path().join("home")).unwrap();
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_coming_back_in_the_place_of_a_blob_ends_in_an_error() {
+    fn a_recurring_obstacle_in_place_of_a_blob_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digest = BlobDigest::of(b"bytes");
@@ -429,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn a_doubted_blob_is_hashed_again_and_set_aside_if_it_is_wrong() {
+    fn a_doubted_blob_is_hashed_again_and_set_aside_if_corrupt() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let (good, bad) = (store.put_bytes(b"good").unwrap(), store.put_bytes(b"bad").unwrap());

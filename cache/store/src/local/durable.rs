@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_is_used_at_once_and_noted_when_it_is_durable() {
+    fn a_blob_is_usable_at_once_and_recorded_when_durable() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digest = store.put_bytes(b"bytes").unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_hashed_and_then_noted_by_the_next() {
+    fn blobs_of_a_killed_process_are_hashed_and_recorded_by_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let killed = store(dir.path());
         let digest = killed.put_bytes(b"bytes").unwrap();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn many_files_are_synced_before_anybody_asks_for_it() {
+    fn a_full_group_is_synced_automatically() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digests: Vec<BlobDigest> =
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_cannot_be_made_durable_is_an_error_and_missing() {
+    fn a_blob_that_cannot_be_synced_is_an_error_and_missing() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let (bad, good) = (store.put_bytes(b"bad").unwrap(), store.put_bytes(b"good").unwrap());
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_of_others_that_cannot_be_made_durable_is_not_noted() {
+    fn a_found_blob_that_cannot_be_synced_is_not_recorded() {
         let dir = tempfile::tempdir().unwrap();
         let killed = store(dir.path());
         let digest = killed.put_bytes(b"bytes").unwrap();

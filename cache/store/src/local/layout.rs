@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_is_refused_and_left_alone() {
+    fn an_unknown_version_is_rejected_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("VERSION"), "mc-store 99\n").unwrap();
         let error = Layout::prepare(dir.path(), None).unwrap_err();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_things_in_it_is_refused() {
+    fn a_folder_with_other_content_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.tex"), "").unwrap();
         let error = Layout::prepare(dir.path(), None).unwrap_err();

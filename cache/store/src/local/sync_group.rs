@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_due_when_it_is_full_or_an_action_ended_a_while_after_the_last() {
+    fn a_group_is_due_if_full_or_an_action_ends_a_while_after_the_last_sync() {
         let group = SyncGroup::new();
         assert_eq!(group.add(written(1, blob())), Due::Later);
         assert_eq!(group.add(written(MAX_BYTES, blob())), Due::Now);

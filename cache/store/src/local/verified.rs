@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_process_remembers_the_next_one_knows() {
+    fn entries_are_kept_for_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let one = open(dir.path()).unwrap();
         let two = open(dir.path()).unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_damaged_log_loses_only_the_damaged_entries() {
+    fn a_truncated_or_damaged_log_loses_only_the_damaged_entries() {
         let entries: Vec<Vec<u8>> = (0..5).map(|i| encode(&hash(i), &stamp(i))).collect();
         let mut log = entries.concat();
         let len = entries[0].len();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_dead_entries_is_rewritten() {
+    fn a_log_of_obsolete_entries_is_rewritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memo/verified.log");
         fs::create_dir(dir.path().join("memo")).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_believed_is_not_noted_before_it_is_durable_or_once_it_is_forgotten() {
+    fn entries_are_not_logged_before_a_sync_or_after_removal() {
         let dir = tempfile::tempdir().unwrap();
         let memo = open(dir.path()).unwrap();
         memo.believe(hash(1), stamp(1));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_is_forgotten_by_the_next_process_too() {
+    fn removed_entries_stay_removed_for_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let memo = open(dir.path()).unwrap();
         remember(&memo, hash(1), stamp(1));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_leads_elsewhere_or_has_no_end_is_refused() {
+    fn a_log_that_is_a_link_or_endless_is_rejected() {
         for target in ["/dev/zero", "../../thesis", "nowhere"] {
             let dir = tempfile::tempdir().unwrap();
             let store = dir.path().join("store");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_too_long_is_begun_anew() {
+    fn a_log_that_is_too_long_is_restarted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memo/verified.log");
         fs::create_dir(dir.path().join("memo")).unwrap();
@@ -300,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn foreign_bytes_are_no_entries(log: Vec<u8>) {
+        fn foreign_bytes_yield_no_entries(log: Vec<u8>) {
             prop_assert!(decode_log(&log).0.is_empty());
         }
     }

@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_edited_added_or_removed_is_put_right() {
+    fn edits_additions_and_removals_are_undone() {
         let fixture = Fixture::new();
         let files = [fixture.file("a", &[b"one"]), fixture.file("b", &[b"two"])];
         fixture.make(&files).unwrap();
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn many_trees_are_put_in_place_and_each_has_its_own_result() {
+    fn each_of_many_trees_has_its_own_result() {
         let fixture = Fixture::new();
         let names: Vec<String> = (0..3 * GROUP_FILES).map(|index| format!("app/{index}")).collect();
         let files: Vec<TreeFile> =
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn many_processes_put_one_target_in_place_at_once() {
+    fn many_processes_materialize_one_target_concurrently() {
         for _ in 0..20 {
             let fixture = Fixture::new();
             let files = [fixture.file("a", &[b"one"]), fixture.file("licences/b", &[b"two"])];
@@ -463,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_way_to_an_output_is_refused_and_what_it_leads_to_stays() {
+    fn a_link_in_an_output_path_is_rejected_and_its_target_is_untouched() {
         for link in ["mc-out", "mc-out/models", "mc-out/models/app"] {
             let fixture = Fixture::new();
             let home = fixture.dir.path().join("home");
@@ -482,7 +482,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_an_output_folder_is_replaced_and_what_it_leads_to_stays() {
+    fn a_link_in_an_output_folder_is_replaced_and_its_target_is_untouched() {
         let fixture = Fixture::new();
         let files = [fixture.file("a", &[b"one"]), fixture.file("licenses/b", &[b"two"])];
         fixture.make(&files).unwrap();
@@ -498,7 +498,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_rots_below_the_file_system_is_set_aside_when_it_is_copied() {
+    fn a_silently_corrupted_blob_is_set_aside_during_the_copy() {
         let fixture = Fixture::new();
         let file = fixture.file("a", &[b"one", b"two"]);
         let layout = fixture.store.layout();
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_leave_the_folder_are_refused() {
+    fn names_that_leave_the_folder_are_rejected() {
         let fixture = Fixture::new();
         for (path, problem) in
             [("../a", "not below"), ("/a", "not below"), ("", "empty"), ("b/../a", "not below")]

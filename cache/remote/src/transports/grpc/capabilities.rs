@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn our_digest_function_is_taken_where_it_is_known() {
+    fn blake3_is_preferred_if_supported() {
         let agreed =
             |functions: &[Function]| NegotiatedCapabilities::from_capabilities(&server(functions, 0), None);
         assert_eq!(agreed(&[Function::Sha256, Function::Blake3]).unwrap().function, DigestFunction::Blake3);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_keep_to_the_limit_of_the_server_and_of_grpc() {
+    fn batches_respect_the_limits_of_the_server_and_of_grpc() {
         let batch = |limit| {
             NegotiatedCapabilities::from_capabilities(&server(&[Function::Sha256], limit), None)
                 .unwrap()
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_the_interface_is_refused() {
+    fn another_version_of_the_api_is_refused() {
         let mut future = server(&[Function::Sha256], 0);
         future.low_api_version = Some(SemVer { major: 3, ..SemVer::default() });
         future.high_api_version = Some(SemVer { major: 3, minor: 1, ..SemVer::default() });

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_front_changes_few_chunks() {
+    fn inserted_bytes_change_few_chunks() {
         let cut = Cut::of(&FastCdc2020Params { avg_chunk_size_bytes: 4 << 10, seed: 0 }).unwrap();
         let bytes = noise(400_000);
         let chunks = cut.chunks(DigestFunction::Blake3, &bytes);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_the_interface_does_not_allow_are_refused() {
+    fn parameters_that_the_api_does_not_allow_are_refused() {
         let cut = |average| Cut::of(&FastCdc2020Params { avg_chunk_size_bytes: average, seed: 0 });
         assert!(cut(512).is_none() && cut(2 << 20).is_none());
         assert_eq!(cut(0), cut(DEFAULT_AVERAGE));

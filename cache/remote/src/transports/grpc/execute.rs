@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_waits_for_a_worker_as_long_as_the_server_says_so() {
+    fn an_action_is_queued_as_long_as_the_server_reports_it() {
         let task = Task {
             action: BlobDigest::of(b""),
             function: crate::function::DigestFunction::Blake3,

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_specification() {
+    fn resource_names_match_the_specification() {
         let digest = BlobDigest::of(b"abc");
         let hash = digest.hash;
         let read = |instance, function, travel| reading(instance, function, travel, &digest);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_have_names_of_their_own() {
+    fn each_upload_has_a_unique_name() {
         let (one, two) = (uuid(), uuid());
         assert_ne!(one, two);
         assert_eq!((one.len(), &one[14..15]), (36, "4"));

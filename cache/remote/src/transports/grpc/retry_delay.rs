@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_request_does_not_pass() {
+    fn errors_of_the_request_are_not_transient() {
         for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated, Code::NotFound] {
             assert!(!is_passing(&Status::new(code, "")), "{code:?}");
         }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_and_end() {
+    fn delays_double_up_to_a_limit() {
         for (n_failed, base) in [(1, 100), (2, 200), (4, 800), (40, 5000)] {
             let waited = delay(n_failed, &Status::unavailable(""), Duration::from_secs(60)).as_millis();
             assert!((base..=base * 3 / 2).contains(&waited), "{waited}");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_another_wait() {
+    fn a_server_may_request_another_wait() {
         let asking = |seconds, nanos| {
             let info = RetryInfo { retry_delay: Some(protobuf::Duration { seconds, nanos }) };
             let detail = protobuf::Any {

@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_go_over_the_wire_and_back() {
+    fn digests_survive_a_round_trip() {
         let digest = BlobDigest::of(b"abc");
         let back = |digest: WireDigest| decode_digest(&digest.encode_to_vec()).ok();
         assert_eq!(back(wire(&digest)), Some(digest));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn text_shrinks_and_noise_does_not() {
+    fn text_compresses_and_noise_does_not() {
         assert!(shrinks("the same words again and again ".repeat(1000).as_bytes()));
         let noise: Vec<u8> =
             (0..8000_u64).flat_map(|seed| *BlobDigest::of(&seed.to_le_bytes()).hash.as_bytes()).collect();

@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_taken_is_noticed() {
+    fn an_incomplete_write_is_detected() {
         let answer = |committed_size| WriteResponse { committed_size };
         assert!(check(&answer(10), Travel::Plain, 10, 10).is_ok());
         // The server had the blob before the last message was sent.
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_travel_give_all_bytes() {
+    fn both_encodings_yield_all_bytes() {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|index| (index / 1000) as u8).collect();
         let sent = |travel| {
             let mut source = Source::new(travel, &bytes).unwrap();
