@@ -28,7 +28,7 @@ const MAX_UNANNOUNCED: u64 = 1 << 30;
 
 const CHUNK: usize = 256 << 10;
 
-/// Downloads a file. Calls `told` with the number of bytes as they arrive.
+/// Downloads a file. Calls `reported` with the number of bytes as they arrive.
 ///
 /// # Errors
 /// Fails if the server cannot be reached, refuses permanently, or sends unexpected bytes.

@@ -173,10 +173,9 @@ impl FetchError {
                  `--credential-helper PROGRAM` or `~/.netrc`, for registries also `docker login`"
                     .to_owned(),
             ),
-            Self::TooLarge { .. } => Some(
-                "The server's operator can raise its limit (nginx: `client_max_body_size`)"
-                    .to_owned(),
-            ),
+            Self::TooLarge { .. } => {
+                Some("The server's operator can raise its limit (nginx: `client_max_body_size`)".to_owned())
+            }
             Self::Differs { .. } => Some(
                 "If the source was changed intentionally, `mc lock --update` pins the current files; \
                  otherwise do not trust these bytes"

@@ -174,10 +174,7 @@ impl Fetcher {
             Origin::Oci { reference } => {
                 let sha256 = file.sha256.as_deref().ok_or_else(|| FetchError::Listing {
                     origin: origin.to_string(),
-                    what: format!(
-                        "`{}` has no `sha256` in `mc.lock`, which a registry needs",
-                        file.name
-                    ),
+                    what: format!("`{}` has no `sha256` in `mc.lock`, which a registry needs", file.name),
                 })?;
                 oci::address(origin, reference, &format!("sha256:{sha256}"))
             }

@@ -90,13 +90,13 @@ pub enum RemoteError {
 }
 
 /// Help for a server that requires authentication.
-const WHO_ASKS: &str = "; authenticate with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
+const AUTHENTICATION_HELP: &str = "; authenticate with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
                         for registries also with `docker login`, for buckets with the keys of AWS's tools";
 
 /// Help at the end of an error message.
 fn hint(error: &FetchError) -> String {
     match error {
-        FetchError::Denied { url, .. } if url.is_private() => WHO_ASKS.to_owned(),
+        FetchError::Denied { url, .. } if url.is_private() => AUTHENTICATION_HELP.to_owned(),
         _ => {
             let help = error.help().unwrap_or_default();
             let mut letters = help.chars();
@@ -108,7 +108,7 @@ fn hint(error: &FetchError) -> String {
 
 /// Same as [`hint`], for a gRPC status code.
 fn rpc_hint(code: &str) -> &'static str {
-    if matches!(code, "Unauthenticated" | "PermissionDenied") { WHO_ASKS } else { "" }
+    if matches!(code, "Unauthenticated" | "PermissionDenied") { AUTHENTICATION_HELP } else { "" }
 }
 
 impl RemoteError {
@@ -153,14 +153,14 @@ mod tests {
             })
             .to_string()
         };
-        assert!(reported("https://h/", 401).ends_with(WHO_ASKS));
+        assert!(reported("https://h/", 401).ends_with(AUTHENTICATION_HELP));
         assert!(reported("http://h/", 401).contains("; secrets are not sent over plain `http`"));
         assert!(reported("https://h/", 413).contains("; the server's operator can raise its limit"));
         let rpc = |code: &str| {
             let (server, code, reason) = ("s".to_owned(), code.to_owned(), "r".to_owned());
             RemoteError::Rpc { server, method: "m", code, reason }.to_string()
         };
-        assert!(rpc("PermissionDenied").ends_with(WHO_ASKS));
+        assert!(rpc("PermissionDenied").ends_with(AUTHENTICATION_HELP));
         assert_eq!(rpc("Unavailable"), "s: m: Unavailable: r");
     }
 }

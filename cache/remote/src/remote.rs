@@ -80,12 +80,12 @@ impl Remote {
         self.session.reading.is_open()
     }
 
-    /// The failure because of which the server is no longer asked.
+    /// The failure that stopped requests to the server.
     pub fn failure(&self) -> Option<String> {
         self.session.reading.reason()
     }
 
-    /// The failure because of which nothing is uploaded any more.
+    /// The failure that stopped uploads.
     pub fn send_failure(&self) -> Option<String> {
         self.upload.failure()
     }

@@ -112,7 +112,7 @@ impl Session {
     }
 
     /// Records a blob whose bytes did not match its digest.
-    pub(crate) fn disbelieve(&self, theirs: &BlobDigest, expected: String, found: String) {
+    pub(crate) fn record_mismatch(&self, theirs: &BlobDigest, expected: String, found: String) {
         let mismatch = RemoteError::InvalidResponse { server: self.name(), expected, found };
         self.findings.mismatched(*theirs, mismatch.to_string());
     }

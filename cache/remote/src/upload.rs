@@ -41,7 +41,7 @@ impl Upload {
         Self { outgoing: Outgoing::new(Arc::clone(&session)), session, recording: Breaker::default() }
     }
 
-    /// The failure because of which no results are uploaded any more.
+    /// The failure that stopped the upload of results.
     pub(crate) fn failure(&self) -> Option<String> {
         self.outgoing.failure().or_else(|| self.recording.reason())
     }

@@ -198,10 +198,7 @@ impl Workers {
                 }
                 Answer::Missing(missing) => {
                     let first = missing.first().map(ToString::to_string).unwrap_or_default();
-                    format!(
-                        "it lacks {} uploaded blobs, such as {first}; {OTHER_STORE}",
-                        missing.len()
-                    )
+                    format!("it lacks {} uploaded blobs, such as {first}; {OTHER_STORE}", missing.len())
                 }
                 Answer::Queued => {
                     let seconds = self.requirements.queue.as_secs();

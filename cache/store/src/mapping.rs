@@ -87,7 +87,7 @@ impl MappedFile {
         if n_bytes == 0 {
             return;
         }
-        #[expect(unsafe_code, reason = "a blob that is sent would else stay in memory as a whole")]
+        #[expect(unsafe_code, reason = "an uploaded blob would otherwise stay in memory as a whole")]
         // SAFETY: the advice is dangerous if it drops bytes that exist nowhere else. This mapping is shared with a file
         // and was never written to, so a dropped page is read from that file on the next access;
         // `released_bytes_can_be_read_again` compares. The range lies within the mapping.

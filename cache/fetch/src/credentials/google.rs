@@ -225,9 +225,8 @@ impl Google {
         let given: Option<Given> = serde_json::from_slice(&text).ok();
         let is_token = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let given = given.filter(|given| is_token(&given.access_token));
-        let given = given.ok_or_else(|| {
-            wrong("which did not answer with `access_token` and `expires_in` in JSON")
-        })?;
+        let given = given
+            .ok_or_else(|| wrong("which did not answer with `access_token` and `expires_in` in JSON"))?;
         let lives = Duration::from_secs(given.expires_in.min(CLAIM.as_secs() * 24));
         Ok(Token {
             header: SecretHeader::bearer(&Secret::new(&given.access_token)),
@@ -262,8 +261,9 @@ impl Account {
         let text =
             read(path, MAX_FILE).map_err(|error| format!("it cannot be read: {error}; {ANOTHER_FILE}"))?;
         // The parser's message is dropped, because it may quote a secret.
-        let file: File = serde_json::from_slice(&text)
-            .map_err(|_| format!("expected a JSON object with string values, found something else; {ANOTHER_FILE}"))?;
+        let file: File = serde_json::from_slice(&text).map_err(|_| {
+            format!("expected a JSON object with string values, found something else; {ANOTHER_FILE}")
+        })?;
         let service = Url::parse(file.token_uri.as_deref().unwrap_or(TOKEN_SERVICE));
         let service = service.ok().filter(Url::is_private).ok_or_else(|| {
             "expected an address that begins with `https://` in `token_uri`, found another; ".to_owned()

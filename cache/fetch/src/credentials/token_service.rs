@@ -105,7 +105,9 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
         ))
         .into());
     }
-    url.may_lead_to(&service).map_err(|what| invalid_response(format!("names a token service that is refused: it leads {what}")))?;
+    url.may_lead_to(&service).map_err(|what| {
+        invalid_response(format!("names a token service that is refused: it leads {what}"))
+    })?;
     // A registry's credentials are not sent to a token service elsewhere; a user with a login there can configure it
     // for that server.
     let login = if is_of(url.host(), service.host()) {

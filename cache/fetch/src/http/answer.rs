@@ -94,7 +94,8 @@ impl Answer {
             }
             bytes.extend_from_slice(&buffer[..n_read]);
             if began.elapsed() > self.short_time {
-                let what = format!("only {} bytes arrived in {} s", bytes.len(), began.elapsed().as_secs_f32());
+                let what =
+                    format!("only {} bytes arrived in {} s", bytes.len(), began.elapsed().as_secs_f32());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
         }

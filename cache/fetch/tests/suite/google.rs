@@ -235,7 +235,10 @@ fn invalid_files_are_reported_without_their_content() {
         })
     };
     let cases = [
-        (json!("neverToBeSeen"), "expected a JSON object with string values, found something else; name another file"),
+        (
+            json!("neverToBeSeen"),
+            "expected a JSON object with string values, found something else; name another file",
+        ),
         (json!({ "type": 7 }), "expected a JSON object with string values"),
         (json!({}), "expected the `type` `service_account` or `authorized_user`, found none"),
         (

@@ -138,7 +138,7 @@ impl Fetcher {
                 None => (theirs, function.digest(&bytes)),
             };
             if found != expected {
-                session.disbelieve(&theirs, format!("blob {expected}"), format!("blob {found}"));
+                session.record_mismatch(&theirs, format!("blob {expected}"), format!("blob {found}"));
                 continue;
             }
             let ours = store.put_bytes(&bytes)?;
@@ -172,7 +172,7 @@ impl Fetcher {
             None => self.fetch_whole(function, store, theirs, ours)?,
         };
         let Some(found) = fetched else {
-            session.findings.in_vain(began.elapsed());
+            session.findings.record_unsuccessful(began.elapsed());
             return Ok(None);
         };
         if !chunks.is_empty() {
@@ -205,7 +205,7 @@ impl Fetcher {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(RemoteError::InvalidResponse { expected, found, .. }) => {
-                session.disbelieve(theirs, expected, found);
+                session.record_mismatch(theirs, expected, found);
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -213,7 +213,7 @@ impl Fetcher {
         let found = writer.finish()?;
         match ours {
             Some(ours) if ours != found => {
-                session.disbelieve(theirs, format!("blob {ours}"), format!("blob {found}"));
+                session.record_mismatch(theirs, format!("blob {ours}"), format!("blob {found}"));
                 Ok(None)
             }
             _ => Ok(Some(found)),

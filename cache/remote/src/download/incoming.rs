@@ -95,7 +95,7 @@ impl Incoming {
         }
         match self.whole(function, theirs) {
             Err(RemoteError::InvalidResponse { expected, found, .. }) => {
-                self.session.disbelieve(theirs, expected, found);
+                self.session.record_mismatch(theirs, expected, found);
                 Ok(None)
             }
             answer => answer,
@@ -126,10 +126,10 @@ impl Incoming {
             Check::Length => None,
         };
         let mut buffer = vec![0; 1 << 18];
-        let (mut n_bytes, mut n_vain, mut n_opened, mut reason) = (0, 0, 0, String::new());
+        let (mut n_bytes, mut n_without_progress, mut n_opened, mut reason) = (0, 0, 0, String::new());
         while n_bytes < theirs.n_bytes {
             n_opened += 1;
-            if n_vain > MAX_RETRIES || n_opened > MAX_OPENED {
+            if n_without_progress > MAX_RETRIES || n_opened > MAX_OPENED {
                 return invalid_response(format!("{n_bytes} bytes{reason}"));
             }
             let before = n_bytes;
@@ -157,7 +157,7 @@ impl Incoming {
                 }
                 take(&buffer[..n_read]).map_err(RemoteError::of_writer)?;
             }
-            n_vain = if n_bytes < before + PROGRESS { n_vain + 1 } else { 0 };
+            n_without_progress = if n_bytes < before + PROGRESS { n_without_progress + 1 } else { 0 };
         }
         match hashing.map(Hashing::finish) {
             Some(found) if found != *theirs => invalid_response(format!("blob {found}")),

@@ -10,10 +10,10 @@ use mc_digest::digest::BlobDigest;
 
 /// Limit on blobs requested without success. Beyond it the server is ignored: a cleared server is useless, and one that
 /// invents results could go on forever.
-const MAX_VAIN: usize = 1000;
+const MAX_UNSUCCESSFUL: usize = 1000;
 
 /// Limit on the total time of such requests.
-const MAX_VAIN_TIME: Duration = Duration::from_secs(600);
+const MAX_UNSUCCESSFUL_TIME: Duration = Duration::from_secs(600);
 
 /// Findings about blobs.
 #[derive(Default)]
@@ -29,7 +29,7 @@ struct State {
     /// Number of missing blobs that a result names.
     n_gone: usize,
     /// Number of blobs requested without success, and the total time of these requests.
-    vain: (usize, Duration),
+    unsuccessful: (usize, Duration),
     /// True if the server's results and promises are ignored.
     is_given_up: bool,
 }
@@ -86,11 +86,11 @@ impl Findings {
     }
 
     /// Records a blob that was requested without success.
-    pub(crate) fn in_vain(&self, elapsed: Duration) {
+    pub(crate) fn record_unsuccessful(&self, elapsed: Duration) {
         let mut state = self.lock();
-        let (n_blobs, all) = (state.vain.0 + 1, state.vain.1.saturating_add(elapsed));
-        state.vain = (n_blobs, all);
-        state.is_given_up |= n_blobs >= MAX_VAIN || all > MAX_VAIN_TIME;
+        let (n_blobs, all) = (state.unsuccessful.0 + 1, state.unsuccessful.1.saturating_add(elapsed));
+        state.unsuccessful = (n_blobs, all);
+        state.is_given_up |= n_blobs >= MAX_UNSUCCESSFUL || all > MAX_UNSUCCESSFUL_TIME;
     }
 
     /// Ignores the server's results and promises from now on.
@@ -127,12 +127,12 @@ mod tests {
     #[test]
     fn a_server_without_the_requested_blobs_is_ignored_at_some_point() {
         let (many, long) = (Findings::default(), Findings::default());
-        (1..MAX_VAIN).for_each(|_| many.in_vain(Duration::ZERO));
+        (1..MAX_UNSUCCESSFUL).for_each(|_| many.record_unsuccessful(Duration::ZERO));
         assert!(!many.is_given_up());
-        many.in_vain(Duration::ZERO);
-        long.in_vain(MAX_VAIN_TIME);
+        many.record_unsuccessful(Duration::ZERO);
+        long.record_unsuccessful(MAX_UNSUCCESSFUL_TIME);
         assert!(many.is_given_up() && !long.is_given_up());
-        long.in_vain(Duration::from_secs(1));
+        long.record_unsuccessful(Duration::from_secs(1));
         assert!(long.is_given_up());
         assert!(long.speak_against(&BlobDigest::of(b"any")));
     }

@@ -37,7 +37,7 @@ const MAX_EMBEDDED: usize = 1 << 20;
 const PIECE: usize = 8 << 20;
 
 /// Number of retries of a piece without progress.
-const MAX_VAIN: u32 = 2;
+const MAX_WITHOUT_PROGRESS: u32 = 2;
 
 /// Limit on the tries per piece, even with progress: a registry that accepts a few bytes at a time is useless.
 const MAX_TRIES: u32 = 20;
@@ -106,7 +106,7 @@ impl Oci {
 
     /// Sends the bytes from `first` on. After a broken connection, asks the registry how many bytes it has.
     fn send_piece(&self, mut place: Url, first: u64, piece: &[u8]) -> Result<Url, RemoteError> {
-        let (n_bytes, mut n_sent, mut furthest, mut n_vain) = (piece.len() as u64, 0, 0, 0);
+        let (n_bytes, mut n_sent, mut furthest, mut n_without_progress) = (piece.len() as u64, 0, 0, 0);
         for n_tries in 1.. {
             let range = format!("{}-{}", first + n_sent, first + n_bytes - 1);
             let headers = [("content-type", BYTES), ("content-range", range.as_str())];
@@ -125,9 +125,9 @@ impl Oci {
                 return Err(error.into());
             };
             // Progress means beyond the furthest position, not only the last: a registry may move back and forth.
-            n_vain = if n_there > furthest { 0 } else { n_vain + 1 };
+            n_without_progress = if n_there > furthest { 0 } else { n_without_progress + 1 };
             furthest = furthest.max(n_there);
-            if n_vain > MAX_VAIN || n_tries > MAX_TRIES {
+            if n_without_progress > MAX_WITHOUT_PROGRESS || n_tries > MAX_TRIES {
                 return Err(error.into());
             }
             (n_sent, place) = (n_there, next(&place, &answer)?);

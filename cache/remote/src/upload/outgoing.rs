@@ -44,7 +44,7 @@ impl Outgoing {
         self.n_bytes.load(Ordering::Relaxed)
     }
 
-    /// The failure because of which no blobs are uploaded any more.
+    /// The failure that stopped the upload of blobs.
     pub(crate) fn failure(&self) -> Option<String> {
         self.sending.reason()
     }

@@ -91,7 +91,7 @@ fn messages<'a>(
     if let Some(program) = command.arguments.first_mut() {
         *program = format!("./{TOOL}");
     }
-    #[expect(deprecated, reason = "servers before version 2.2 of the interface look here only")]
+    #[expect(deprecated, reason = "servers before version 2.2 of the API read only this field")]
     command.platform.clone_from(&terms.platform);
     let mut directories = encoded.directories.into_iter();
     let mut root = Directory::decode(directories.next().unwrap_or_default().as_slice()).map_err(unread)?;

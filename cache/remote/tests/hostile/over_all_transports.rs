@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use mc_fetch::client::Client;
 use mc_fetch::credentials::Credentials;
-use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::proxies::Proxies;
+use mc_fetch::stall_limit::StallLimit;
 use mc_fetch::url::Url;
 use mc_remote::aws::Account;
 use mc_remote::download::Fetching;
@@ -37,7 +37,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// Memory limit for an attack.
-const MOST: usize = 200 << 20;
+const MAX_MEMORY: usize = 200 << 20;
 
 /// A client with short timeouts.
 pub(crate) fn client(credentials: Credentials) -> Client {
@@ -124,7 +124,7 @@ fn run(transport: &str, attack: &Attack, fetching: Fetching) {
             found
         })
     });
-    assert!(peak < MOST, "{what}: {peak} bytes");
+    assert!(peak < MAX_MEMORY, "{what}: {peak} bytes");
     if attack.is_right {
         let outputs = found.unwrap().unwrap_or_else(|| panic!("{what}: nothing found"));
         assert!(machine.holds(&outputs), "{what}");

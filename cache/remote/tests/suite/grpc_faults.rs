@@ -20,11 +20,11 @@ use crate::grpc_server::{Abilities, GrpcServer};
 const PATIENCE: Duration = Duration::from_millis(400);
 const LATE: Duration = Duration::from_millis(60);
 /// Timeout without faults, so that a busy machine does not fail the test.
-const NO_HURRY: Duration = Duration::from_secs(60);
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time after which a run counts as hanging: a dozen requests with all their timeouts and retries take a fraction of
 /// it.
-const FOR_EVER: Duration = Duration::from_secs(120);
+const HANGING: Duration = Duration::from_secs(120);
 
 /// Number of runs, half of them during reads and half during uploads. `MC_FAULT_RUNS` overrides it.
 fn n_runs() -> usize {
@@ -62,7 +62,7 @@ fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
         }
         drop(ended);
         for number in 0..n_runs {
-            match ends.recv_timeout(FOR_EVER) {
+            match ends.recv_timeout(HANGING) {
                 Ok(()) => {}
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => panic!("a run failed; see above"),
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
@@ -79,12 +79,12 @@ fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
 fn under_any_faulty_frame_a_result_read_is_right_or_absent() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let way = Way::to(server.address, None, LATE);
-    let maker = machine(&way, &folder.path().join("maker"), NO_HURRY);
+    let maker = machine(&way, &folder.path().join("maker"), LONG_TIMEOUT);
     let outputs = maker.run_large();
     maker.upload(&outputs).unwrap();
     let way = Way::to(server.address, None, LATE);
     assert_eq!(
-        machine(&way, &folder.path().join("whole"), NO_HURRY).lookup().unwrap().as_ref(),
+        machine(&way, &folder.path().join("whole"), LONG_TIMEOUT).lookup().unwrap().as_ref(),
         Some(&outputs)
     );
     let n_frames = way.n_frames();
@@ -103,7 +103,7 @@ fn under_any_faulty_frame_a_result_read_is_right_or_absent() {
     // The server still has everything. Many faults here were harmless: the client waited or retried.
     let way = Way::to(server.address, None, LATE);
     assert_eq!(
-        machine(&way, &folder.path().join("last"), NO_HURRY).lookup().unwrap().as_ref(),
+        machine(&way, &folder.path().join("last"), LONG_TIMEOUT).lookup().unwrap().as_ref(),
         Some(&outputs)
     );
     let n_right = n_right.into_inner();
@@ -115,7 +115,7 @@ fn faulty_frames_during_uploads_never_cause_wrong_results_later() {
     let folder = tempdir().unwrap();
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let way = Way::to(server.address, None, LATE);
-    let maker = machine(&way, &folder.path().join("whole"), NO_HURRY);
+    let maker = machine(&way, &folder.path().join("whole"), LONG_TIMEOUT);
     maker.upload(&maker.run_large()).unwrap();
     let n_frames = way.n_frames();
     assert!(n_frames > 30, "{n_frames}");
@@ -128,7 +128,7 @@ fn faulty_frames_during_uploads_never_cause_wrong_results_later() {
         let outputs = maker.run_large();
         let sent = maker.upload(&outputs);
         let way = Way::to(server.address, None, LATE);
-        let user = machine(&way, &folder.path().join(format!("user {run}")), NO_HURRY);
+        let user = machine(&way, &folder.path().join(format!("user {run}")), LONG_TIMEOUT);
         let found = user.lookup().unwrap();
         // A flipped bit in a key makes it the key of no action; TLS would detect that.
         if sent.is_ok() && fault != Fault::Flip {
@@ -139,10 +139,10 @@ fn faulty_frames_during_uploads_never_cause_wrong_results_later() {
             assert!(user.holds(&found), "{fault:?} at frame {at}");
         }
         // Whatever the outcome, the next upload succeeds.
-        let again = machine(&way, &folder.path().join(format!("again {run}")), NO_HURRY);
+        let again = machine(&way, &folder.path().join(format!("again {run}")), LONG_TIMEOUT);
         let outputs = again.run_large();
         again.upload(&outputs).unwrap();
-        let user = machine(&way, &folder.path().join(format!("last {run}")), NO_HURRY);
+        let user = machine(&way, &folder.path().join(format!("last {run}")), LONG_TIMEOUT);
         assert_eq!(user.lookup().unwrap(), Some(outputs), "{fault:?} at frame {at}");
     });
 }

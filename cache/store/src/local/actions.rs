@@ -120,7 +120,8 @@ mod tests {
         writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(b"result");
         let path = store.layout().action(&digest.hash);
         let session = store.session.get().unwrap();
-        publish(session, store.layout().folder(), &path, &seal(WITHOUT_ATTESTERS, &writer.into_bytes())).unwrap();
+        publish(session, store.layout().folder(), &path, &seal(WITHOUT_ATTESTERS, &writer.into_bytes()))
+            .unwrap();
         let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);

@@ -21,7 +21,7 @@ use crate::transports::grpc::retry_delay::{delay, is_passing};
 const MESSAGE: usize = 1 << 18;
 
 /// Bytes between two progress reports: releasing memory after each report briefly stops all threads.
-const TOLD: usize = 1 << 22;
+const REPORT_INTERVAL: usize = 1 << 22;
 
 /// Messages buffered for sending.
 const N_AHEAD: usize = 2;
@@ -126,7 +126,7 @@ impl Sending<'_> {
                 .block_on(async { tokio::time::timeout(idle, sender.send(message)).await })
             {
                 Ok(Ok(())) if finish_write => break,
-                Ok(Ok(())) if travel == Travel::Plain && (offset - first).is_multiple_of(TOLD) => {
+                Ok(Ok(())) if travel == Travel::Plain && (offset - first).is_multiple_of(REPORT_INTERVAL) => {
                     (self.sent)(offset);
                 }
                 Ok(Ok(())) => {}
