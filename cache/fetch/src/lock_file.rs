@@ -217,7 +217,7 @@ mod tests {
             ("size=1", "", "`a` needs `size=`"),
             ("file \"b\"", "file \"a\"", "`a` follows `a`"),
             ("0123456789abcdef0123456789abcdef01234567", "main", "is no commit"),
-            ("oci ", "ftp ", "`ftp` is no kind"),
+            ("oci ", "ftp ", "`ftp` is not a kind"),
             ("{", "", "`mc.lock` line"),
             ("blake3=\"", "blake3=\"x", "needs `blake3=`"),
         ] {

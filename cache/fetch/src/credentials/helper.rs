@@ -1,8 +1,9 @@
 //! Credential helpers: programs that return the headers for an address.
 //!
-//! The protocol is Bazel's: `HELPER get` reads `{"uri": "https://…"}` on its standard input and writes `{"headers":
-//! {"Authorization": ["Bearer …"]}, "expires": "2026-11-21T10:00:00Z"}`. An answer is cached per server until it
-//! expires or a server refuses it. Answers without `expires`, and all failures, are cached for the life of the process.
+//! The protocol is Bazel's: `HELPER get` reads `{"uri": "https://…"}` on its standard input and writes
+//! `{"headers": {"Authorization": ["Bearer …"]}, "expires": "2026-11-21T10:00:00Z"}`. An answer is cached per server
+//! until it expires or a server refuses it. Answers without `expires`, and all failures, are cached for the life of the
+//! process.
 //!
 //! Source: <https://github.com/EngFlow/credential-helper-spec>.
 

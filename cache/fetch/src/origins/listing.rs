@@ -101,7 +101,7 @@ mod tests {
         {
             assert!(check(wrong).is_err(), "{wrong:?}");
         }
-        assert!(check(&vec!["a"; MAX_FILES + 1]).unwrap_err().contains("at most"));
+        assert!(check(&vec!["a"; MAX_FILES + 1]).unwrap_err().contains("the limit is"));
     }
 
     #[test]
