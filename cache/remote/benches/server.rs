@@ -60,11 +60,11 @@ impl Action for Step {
     }
 
     fn describe(&self) -> String {
-        "a step".to_owned()
+        "an action".to_owned()
     }
 
     fn run(&self, _: &dyn ActionContext) -> std::result::Result<Outputs, ActionError> {
-        Err(ActionError::failed("nobody runs it"))
+        Err(ActionError::failed("not run"))
     }
 }
 
@@ -286,7 +286,7 @@ fn lookups(server: SocketAddr, n_askers: usize) -> Result<f64> {
         Ok(())
     })?;
     if failed.into_inner() > 0 {
-        return Err("a look-up failed".into());
+        return Err("a lookup failed".into());
     }
     Ok(elapsed)
 }
@@ -311,7 +311,7 @@ fn main() -> Result<()> {
             rounds.iter().map(|round| format!("{:.2}", round[way][0] / round[way][1])).collect();
         writeln!(out, "  {name:<5} {share:.2}  ({})", each.join(", "))?;
     }
-    writeln!(out, "{N_LOOKUPS} look-ups, time in round trips of the way there")?;
+    writeln!(out, "{N_LOOKUPS} lookups, time in round trips of the way there")?;
     for round_trip in [2, 20, 100] {
         let way = far(server, Duration::from_millis(round_trip / 2))?;
         let round_trips = |seconds: f64| seconds * 1000.0 / round_trip as f64;

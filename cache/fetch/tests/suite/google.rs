@@ -192,12 +192,12 @@ fn a_refusal_is_reported_without_secrets_and_not_retried() {
         (
             "200 OK",
             "{\"access_token\": \"ya29 neverToBeSeen\", \"expires_in\": 1}",
-            "no `access_token` with `expires_in` in JSON; log",
+            "did not answer with `access_token` and `expires_in` in JSON; log",
         ),
         (
             "200 OK",
             "{\"access_token\": 7, \"refresh\": \"neverToBeSeen\"}",
-            "no `access_token` with `expires_in` in JSON; log",
+            "did not answer with `access_token` and `expires_in` in JSON; log",
         ),
     ];
     for (status, body, expected) in cases {

@@ -285,7 +285,7 @@ fn a_body_without_a_length_is_bounded_by_the_expected_length() {
     assert_eq!(World::new(&server).fetch_a(&server, b"xxx").unwrap(), b"xxx");
     // Its completeness cannot be checked, so it is not pinned.
     let error = World::new(&server).lock_a(&server).unwrap_err().to_string();
-    assert!(error.contains("does not say how long the file is"), "{error}");
+    assert!(error.contains("does not state the length of the file"), "{error}");
 }
 
 #[test]

@@ -130,8 +130,8 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
             with(&right, b"file", b"whole", &message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
         ),
         ("a file and a folder of one name", with(&right, b"whole", b"whole", b"")),
-        ("a name that is no text", with(&right, b"\xff\xfe", b"whole", b"")),
-        ("an output less", message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
+        ("a name that is not text", with(&right, b"\xff\xfe", b"whole", b"")),
+        ("a missing output", message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
         ("nothing at all", Vec::new()),
     ] {
         add(name, Given::bytes(wrong), blobs.clone(), false);
@@ -172,7 +172,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
     add("a result that drips", Given::drip(), blobs.clone(), false);
     for declared in [0, 10, 100_000, 1 << 31, 1 << 32, 1 << 63, u64::MAX] {
         add(
-            &format!("a result of {declared} bytes, as it says"),
+            &format!("a result of {declared} bytes, as declared"),
             Given::lying(declared, 1000),
             blobs.clone(),
             false,
@@ -205,10 +205,10 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
     for n_bytes in [4999, 5001, 1 << 40, (1 << 63) - 1] {
         let wrong = message(&[(2, &message(&[(1, b"file"), (2, &digest(&file.hash.to_string(), n_bytes))]))]);
         let wrong = Given::bytes([wrong, with_folder(&tree)].concat());
-        add(&format!("a file of {n_bytes} bytes, as it says"), wrong.clone(), blobs.clone(), false);
+        add(&format!("a file of {n_bytes} bytes, as declared"), wrong.clone(), blobs.clone(), false);
         let mut endless = blobs.clone();
         endless.insert(file.hash.to_string(), Given::endless());
-        add(&format!("an endless file of {n_bytes} bytes, as it says"), wrong, endless, false);
+        add(&format!("an endless file of {n_bytes} bytes, as declared"), wrong, endless, false);
     }
 
     // Trees.
@@ -246,8 +246,8 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         add(name, Given::bytes([with_file(&right.file), with_folder(&digest)].concat()), blobs, false);
     }
     for (name, given) in [
-        ("a tree that is gone", Given::Missing),
-        ("a tree of other bytes", Given::bytes(vec![7; usize::try_from(tree.n_bytes).unwrap()])),
+        ("a missing tree", Given::Missing),
+        ("a tree of wrong bytes", Given::bytes(vec![7; usize::try_from(tree.n_bytes).unwrap()])),
         ("an endless tree", Given::endless()),
         ("a tree that drips", Given::drip()),
     ] {
@@ -259,7 +259,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         let mut blobs = blobs.clone();
         blobs.insert(tree.hash.to_string(), Given::endless());
         let folder = with_folder(&BlobDigest::new(tree.hash, n_bytes));
-        let name = format!("an endless tree of {n_bytes} bytes, as it says");
+        let name = format!("an endless tree of {n_bytes} bytes, as declared");
         add(&name, Given::bytes([with_file(&right.file), folder].concat()), blobs, false);
     }
     let same: Vec<u8> = (0..9000_u32)
@@ -279,7 +279,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         ("a blob that drips", Given::drip()),
         ("a blob that says it is short", Given::lying(10, 5000)),
         ("a blob that says it is long", Given::lying(1 << 40, 5000)),
-        ("a blob of 2^63 bytes, as it says", Given::lying(1 << 63, 5000)),
+        ("a blob of 2^63 bytes, as declared", Given::lying(1 << 63, 5000)),
     ] {
         let mut blobs = blobs.clone();
         blobs.insert(file.hash.to_string(), given);

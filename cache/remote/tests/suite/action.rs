@@ -71,7 +71,7 @@ impl Action for Step {
     }
 
     fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        unreachable!("nobody runs it here")
+        unreachable!("not run here")
     }
 }
 

@@ -96,7 +96,7 @@ fn without_an_earlier_version_the_whole_blob_is_downloaded() {
     let scene = Scene::new(12, |_| {}, |_| {});
     let again = |name: &str| machine(settings(scene.server.address), &scene.folder.path().join(name));
     // The first machine's records still exist, its store does not.
-    for name in ["user", "somebody else"] {
+    for name in ["user", "another user"] {
         assert!(fetched(&again(name), &scene.second) >= whole());
     }
 }

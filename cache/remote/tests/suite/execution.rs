@@ -130,7 +130,7 @@ impl Execution for Service {
     type WaitExecutionStream = Stream;
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
-        let how = if request.into_inner().skip_cache_lookup { "execute anew" } else { "execute" };
+        let how = if request.into_inner().skip_cache_lookup { "execute again" } else { "execute" };
         Ok(self.begin(how.to_owned()))
     }
 
@@ -298,7 +298,7 @@ fn a_cached_failure_is_retried_once() {
     use Next::{Done, Remembered};
     let (answer, heard) = execute(&[&[Remembered(1)], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
-    assert_eq!(heard, ["execute", "execute anew"]);
+    assert_eq!(heard, ["execute", "execute again"]);
     let (answer, heard) = execute(&[&[Remembered(1)], &[Remembered(1)]]);
     assert_eq!((answer.unwrap(), heard.len()), (ran(1), 2));
     assert_eq!(execute(&[&[Remembered(0)]]).0.unwrap(), ran(0));

@@ -58,7 +58,7 @@ impl Step for Joined {
     }
 
     fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        unreachable!("nobody runs it here")
+        unreachable!("not run here")
     }
 }
 
