@@ -115,7 +115,7 @@ fn a_gate_that_reads_rotted_tensors_records_nothing_and_the_build_repairs_them()
     assert!(rotten.len() > 20, "{}", rotten.len());
     rot(&sandbox, &rotten);
     let built = sandbox.build(&[BUNDLE]);
-    let warned = built.stderr.matches("made anew when it is needed").count();
+    let warned = built.stderr.matches("recreated when needed").count();
     assert!(warned > 20, "{}", built.stderr);
     assert_eq!(built.digests(), Template::get().bundle.digests());
     assert_eq!(sandbox.files("mc-out"), Template::get().bundle_files);

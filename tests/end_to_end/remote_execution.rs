@@ -60,7 +60,7 @@ fn info_reports_the_negotiated_settings() {
     };
     let plain = info(&[]);
     let expected = |name, value: &str| assert_eq!(plain[name], value, "{plain:?}");
-    expected("compression", "zstd offered, not asked for");
+    expected("compression", "zstd offered, not used");
     expected("says chunks", "yes");
     expected("connection is tried", "every 30s");
 
@@ -77,14 +77,14 @@ fn info_reports_the_negotiated_settings() {
     assert_eq!(asked["sending is waited for"], "step by step");
     assert_eq!((&*asked["outputs fetched"], &*asked["fetched in any case"]), ("minimal", "gguf$"));
     assert_eq!(asked["compression"], "zstd from 100 bytes on");
-    assert_eq!(asked["says chunks"], "yes, not asked to");
+    assert_eq!(asked["says chunks"], "yes, not used");
     assert_eq!(asked["connection is tried"], "no");
     assert_eq!(asked["digest function"], "SHA-256");
     let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
     let address = option.split_once('=').unwrap().1;
     let text = format!("{text}cache {{ remote \"{address}\" chunking=#false }}\n");
     fs::write(sandbox.path("workspace.kdl"), text).unwrap();
-    assert!(sandbox.mc(&["info", "remote"]).exits(0).stdout.contains("yes, not asked to"));
+    assert!(sandbox.mc(&["info", "remote"]).exits(0).stdout.contains("yes, not used"));
     assert_eq!(info(&["--remote-cache-chunking"])["says chunks"], "yes");
 }
 

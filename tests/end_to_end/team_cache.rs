@@ -249,8 +249,8 @@ fn a_server_that_is_not_a_cache_is_detected() {
     assert_eq!(cache.requests()[0].path, format!("/ac/{}", "0".repeat(64)));
     for (address, reported) in [
         ("http://127.0.0.1:1".to_owned(), "refused"),
-        (says("200 OK", "<html>Who are you?</html>").root(), "is it a cache, or a page to log in?"),
-        (says("401 Unauthorized", "").root(), "say who asks with"),
+        (says("200 OK", "<html>Who are you?</html>").root(), "is it a cache, or a login page?"),
+        (says("401 Unauthorized", "").root(), "authenticate with"),
     ] {
         let ran = asked(&address).exits(1);
         assert!(ran.stderr.contains(reported), "{}", ran.stderr);

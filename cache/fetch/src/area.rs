@@ -1,23 +1,22 @@
-//! Where fetched files are, below the user's store.
+//! Layout of fetched files, below the user's store.
 //!
 //! | path | content |
 //! |---|---|
-//! | `fetched/<hash>/` | the files of one entry of a lock file, read-only, under their own names; whole or not there |
-//! | `fetched/<hash>.stamps` | what the file system said about them when they were verified |
-//! | `fetched/<hash>.lock` | which files they are, as in a lock file; the folder is named by the digest of the entry |
-//! | `fetched/partial/<hash>/files/` | the files of one origin that are on their way |
-//! | `fetched/partial/<hash>/state/` | for each of them, which version of it the server was sending |
-//! | `fetched/partial/<hash>/private` | there if a server was told who asks for one of them |
-//! | `fetched/partial/<hash>.lock` | held by the process that works on that origin |
+//! | `fetched/<hash>/` | the files of one lock file entry, read-only, under their own names; complete or absent |
+//! | `fetched/<hash>.stamps` | the file status recorded when they were verified |
+//! | `fetched/<hash>.lock` | the list of these files, in lock file syntax; `<hash>` is the digest of the entry |
+//! | `fetched/partial/<hash>/files/` | the partly downloaded files of one origin |
+//! | `fetched/partial/<hash>/state/` | for each of them, the version that the server was sending |
+//! | `fetched/partial/<hash>/private` | exists if one of them was requested with the user's credentials |
+//! | `fetched/partial/<hash>.lock` | locked by the process that fetches this origin |
 //!
-//! A folder appears by one rename, when every file in it has been verified.
+//! One rename publishes a folder, after every file in it has been verified.
 //!
-//! Only the owner may read files that are on their way. Files that came without credentials may then be read by
-//! everybody who may read `fetched`; files that a server gave because it was told who asks stay readable by their owner
-//! alone. New credentials do not cause another fetch: files that are here already came without them, so anybody could
-//! have them.
+//! Only the owner may read partly downloaded files. Files that were downloaded without credentials then become readable
+//! to every user who may read `fetched`; files that were downloaded with credentials stay readable by their owner
+//! alone. New credentials do not cause another download: the files were available without them.
 //!
-//! Links are not followed anywhere below the store, and only regular files are opened.
+//! Nothing below the store follows a link, and only regular files are opened.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions, TryLockError};
@@ -37,20 +36,20 @@ use crate::error::FetchError;
 use crate::lock_file::{LockFile, LockedFile, MAX_LOCK, entry_digest};
 use crate::stamps::stamps;
 
-/// The folder of everything that is fetched, below the store.
+/// The folder of all fetched files, below the store.
 pub(crate) const FETCHED: &str = "fetched";
 
-/// The folder of what is on its way.
+/// The folder of partial downloads.
 pub(crate) const PARTIAL: &str = "fetched/partial";
 
-/// Permissions of what is its owner's alone.
+/// Permissions of private folders and files.
 const PRIVATE_FOLDER: u32 = 0o700;
 const PRIVATE_FILE: u32 = 0o600;
 
-/// Permissions of notes on what anybody may have, before the process's mask.
+/// Permissions of metadata about public files, before the process's umask.
 const PUBLIC_FILE: u32 = 0o666;
 
-/// The state of a download is two lines.
+/// Limit on the size of a state file, which holds two lines.
 const MAX_STATE: u64 = 4096;
 
 /// The folders of fetched files.
@@ -59,29 +58,29 @@ pub struct Area {
     store: PathBuf,
 }
 
-/// What is there of an entry.
+/// State of an entry on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// Every file, verified.
+    /// All files are present and verified.
     Whole(PathBuf),
-    /// Nothing, or files that are still on their way.
+    /// The entry is absent or still incomplete.
     Missing,
-    /// A folder in which these files are not what they should be.
+    /// The folder exists, but these files do not match their pins.
     Damaged(Vec<String>),
 }
 
-/// The files of an origin that are on their way, held by this process.
+/// The partly downloaded files of an origin, locked by this process.
 #[derive(Debug)]
 pub struct Work {
     /// `fetched/partial/<hash>`, open.
     folder: Arc<Folder>,
     /// Its path below the store.
     path: PathBuf,
-    // Released when it is dropped.
+    // Released on drop.
     _lock: File,
 }
 
-/// A file on its way.
+/// A partly downloaded file.
 #[derive(Clone, Debug)]
 pub struct Part {
     work: Arc<Folder>,
@@ -90,27 +89,27 @@ pub struct Part {
 }
 
 impl Area {
-    /// The fetched files of the store at `store`, which must be one already.
+    /// Opens the fetched files of the store at `store`, which must exist.
     pub fn new(store: &Path) -> Self {
         Self { store: std::path::absolute(store).unwrap_or_else(|_| store.to_owned()) }
     }
 
-    /// Where the folder of an entry is, or will be.
+    /// Path of an entry's folder, which may not exist yet.
     pub fn folder(&self, origin: &Origin, files: &[LockedFile]) -> PathBuf {
         self.store.join(place(origin, files))
     }
 
-    /// Tells whether the folder of an entry is there, in whatever state.
+    /// Returns true if the folder of an entry exists, in any state.
     pub(crate) fn holds(&self, origin: &Origin, files: &[LockedFile]) -> bool {
         self.store().is_ok_and(|store| store.folder(&place(origin, files)).is_ok())
     }
 
-    /// The store. Below it no link is followed.
+    /// Opens the store. No link below it is followed.
     pub(crate) fn store(&self) -> Result<Folder, FetchError> {
         Folder::open(&self.store).map_err(|error| FetchError::io("open", &self.store, error))
     }
 
-    /// The same, where there is one already.
+    /// Opens the store if it exists.
     pub(crate) fn store_if_there(&self) -> Result<Option<Folder>, FetchError> {
         match Folder::open(&self.store) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -118,10 +117,10 @@ impl Area {
         }
     }
 
-    /// What is there of an entry. Files are read only when the file system says that they were touched.
+    /// Returns the state of an entry. Reads files only if their status changed since they were verified.
     ///
     /// # Errors
-    /// When something there cannot be read.
+    /// Fails if an existing file or folder cannot be read.
     pub fn presence(&self, origin: &Origin, files: &[LockedFile]) -> Result<Presence, FetchError> {
         let Some(store) = self.store_if_there()? else { return Ok(Presence::Missing) };
         let place = place(origin, files);
@@ -130,7 +129,7 @@ impl Area {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Presence::Missing),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let what = format!(
-                    "`{}` may be read by the user alone who fetched it with credentials; use a store of your own \
+                    "`{}` is readable only by the user who fetched it with credentials; use your own store \
                      with `--cache-dir`",
                     store.at(&place).display()
                 );
@@ -161,15 +160,15 @@ impl Area {
         if !damaged.is_empty() {
             return Ok(Presence::Damaged(damaged));
         }
-        // Without a record the files are read again next time, which is slow and not wrong.
+        // Without these stamps the next call reads the files again: slower, but correct.
         drop(now.map(|now| note(&store, &record, &folder, now.as_bytes())));
         Ok(Presence::Whole(store.at(&place)))
     }
 
-    /// Begins to work on an origin, after everybody else who does; `wait` is called before a wait.
+    /// Locks the partial download of an origin, waiting for other processes; calls `wait` before it blocks.
     ///
     /// # Errors
-    /// When the folder cannot be made or locked.
+    /// Fails if the folder cannot be made or locked.
     pub fn begin(&self, origin: &Origin, wait: impl FnOnce()) -> Result<Work, FetchError> {
         let store = self.store()?;
         let partial = Path::new(PARTIAL);
@@ -190,10 +189,10 @@ impl Area {
         Ok(Work { folder: Arc::new(folder), path, _lock: lock })
     }
 
-    /// Takes a damaged folder back, so that what is right in it need not come again.
+    /// Moves a damaged folder back to the partial downloads, so that its intact files are not downloaded again.
     ///
     /// # Errors
-    /// When it cannot be moved.
+    /// Fails if the folder cannot be moved.
     pub fn take_back(&self, work: &Work, origin: &Origin, files: &[LockedFile]) -> Result<(), FetchError> {
         let (store, place) = (self.store()?, place(origin, files));
         if is_private(&store, &place) {
@@ -205,10 +204,10 @@ impl Area {
         store.rename(&place, &work.folder, Path::new(FILES)).map_err(failed)
     }
 
-    /// Puts the verified files where the others look for them.
+    /// Publishes the verified files in their final folder.
     ///
     /// # Errors
-    /// When a file cannot be made read-only or synced, or the folder cannot be moved.
+    /// Fails if a file cannot be made read-only or synced, or the folder cannot be moved.
     pub fn finish(&self, work: Work, origin: &Origin, files: &[LockedFile]) -> Result<PathBuf, FetchError> {
         let (store, place) = (self.store()?, place(origin, files));
         let open = |folder: &Folder, path: &str| {
@@ -227,7 +226,7 @@ impl Area {
         describe(&store, &from, &place, origin, files)?;
         let moved = work.folder.rename(Path::new(FILES), &store, &place);
         moved.map_err(|error| FetchError::io("move", from.path(), error))?;
-        // After a crash without this the folder may be gone, and is fetched again.
+        // If this is skipped, a crash may lose the folder, which is then fetched again.
         drop(open(&store, FETCHED)?.file().and_then(|root| root.sync_all()));
         if let Ok(text) = stamps(&from, files) {
             drop(note(&store, &place.with_extension("stamps"), &from, text.as_bytes()));
@@ -239,17 +238,17 @@ impl Area {
     }
 }
 
-/// The files of a work, below its folder.
+/// The partly downloaded files, below the folder of their origin.
 const FILES: &str = "files";
 
-/// There if the files are their owner's alone.
+/// Exists if only the owner may read the files.
 const PRIVATE: &str = "private";
 
 impl Work {
-    /// A file on its way.
+    /// Returns a partly downloaded file, creating its folders.
     ///
     /// # Errors
-    /// When its folders cannot be made.
+    /// Fails if its folders cannot be created.
     pub fn part(&self, name: &str) -> Result<Part, FetchError> {
         let bytes = Path::new(FILES).join(name);
         let state = Path::new("state").join(Digest::of(name.as_bytes()).to_string());
@@ -265,7 +264,7 @@ impl Work {
     }
 
     fn is_private(&self) -> bool {
-        // What cannot be found out is not told to everybody.
+        // If the status is unknown, the files are treated as private.
         !matches!(self.folder.status_of(Path::new(PRIVATE)), Err(error) if error.kind() == io::ErrorKind::NotFound)
     }
 }
@@ -277,25 +276,25 @@ fn keep_private(work: &Folder) -> Result<(), FetchError> {
 }
 
 impl Part {
-    /// The path of its bytes, for messages.
+    /// Path of the data, for messages.
     pub fn path(&self) -> PathBuf {
         self.work.at(&self.bytes)
     }
 
-    /// The status of its bytes; `None` where there are none.
+    /// Status of the data; `None` if the file does not exist.
     pub(crate) fn status(&self) -> Option<Status> {
         self.work.status_of(&self.bytes).ok()
     }
 
-    /// Its bytes, as many as there are.
+    /// Opens the data received so far.
     pub(crate) fn read(&self) -> io::Result<File> {
         self.work.open_file(&self.bytes)
     }
 
-    /// The file to which its bytes are added.
+    /// Opens the data for appending.
     pub(crate) fn append(&self) -> io::Result<File> {
         match self.work.append(&self.bytes, PRIVATE_FILE) {
-            // Taken back from a finished folder.
+            // The file was moved back from a published folder, where it was read-only.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 self.read()?.set_permissions(Permissions::from_mode(PRIVATE_FILE))?;
                 self.work.append(&self.bytes, PRIVATE_FILE)
@@ -304,7 +303,7 @@ impl Part {
         }
     }
 
-    /// Which version of it the server was sending, as text; empty where that is not known.
+    /// The version that the server was sending, as text; empty if unknown.
     pub(crate) fn state(&self) -> String {
         let text = self.work.read(&self.state, MAX_STATE).unwrap_or_default();
         String::from_utf8(text).unwrap_or_default()
@@ -319,15 +318,15 @@ impl Part {
         written.map_err(|error| FetchError::io("write", &self.work.at(&self.state), error))
     }
 
-    /// From now on the files of this work are their owner's alone.
+    /// Marks all files of this origin as readable by their owner alone.
     pub(crate) fn keep_private(&self) -> Result<(), FetchError> {
         keep_private(&self.work)
     }
 
-    /// Forgets all of it.
+    /// Removes the data and the state.
     ///
     /// # Errors
-    /// When it cannot be removed.
+    /// Fails if a file cannot be removed.
     pub fn forget(&self) -> Result<(), FetchError> {
         for path in [&self.state, &self.bytes] {
             let removed = self.work.remove_all(path);
@@ -337,12 +336,12 @@ impl Part {
     }
 }
 
-/// The path of the folder of an entry, below the store.
+/// Path of an entry's folder, below the store.
 fn place(origin: &Origin, files: &[LockedFile]) -> PathBuf {
     Path::new(FETCHED).join(entry_digest(origin, files).to_string())
 }
 
-/// A folder that is its owner's alone, also if an earlier version made it for everybody.
+/// Creates a private folder, or makes an existing one private.
 fn private_folder(store: &Folder, path: &Path) -> Result<Folder, FetchError> {
     let failed = |error| FetchError::io("create", &store.at(path), error);
     let folder = store.create_folder_with(path, PRIVATE_FOLDER).map_err(failed)?;
@@ -357,22 +356,22 @@ fn status(folder: &Folder) -> Result<Status, FetchError> {
     folder.status().map_err(|error| FetchError::io("examine", folder.path(), error))
 }
 
-/// Tells whether only its owner may use a folder.
+/// Returns true if only its owner may use a folder.
 fn is_private(store: &Folder, path: &Path) -> bool {
     store.status_of(path).is_ok_and(|status| status.mode & 0o077 == 0)
 }
 
-/// Tells whether something else is in the place of a file, or nothing.
+/// Returns true if a file is missing or replaced by something that is not a file.
 pub(crate) fn is_replaced(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || mc_files::path_error::PathError::of(error).is_some()
 }
 
-/// Writes a note beside a folder, for those who may read the folder.
+/// Writes metadata next to a folder, readable to those who may read the folder.
 fn note(store: &Folder, path: &Path, folder: &Folder, bytes: &[u8]) -> io::Result<()> {
     let mode = if folder.status()?.mode & 0o077 == 0 { PRIVATE_FILE } else { PUBLIC_FILE };
     store.remove_all(path)?;
     match store.create_file(path, mode) {
-        // Another process writes the same.
+        // Another process writes the same content.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         file => file?.write_all(bytes),
     }
@@ -399,7 +398,7 @@ fn describe(
     written.map_err(|error| FetchError::io("write", &store.at(&path), error))
 }
 
-/// The digest of a file's bytes; of one with another length than expected, no more than its length counts.
+/// Digest of a file. If its length differs from `expected`, the file is not read and the hash is zero.
 pub(crate) fn digest(mut file: &File, expected: u64) -> io::Result<BlobDigest> {
     let n_bytes = file.metadata()?.len();
     if n_bytes != expected {
@@ -416,8 +415,8 @@ pub(crate) fn digest(mut file: &File, expected: u64) -> io::Result<BlobDigest> {
     }
 }
 
-/// Makes a file read-only and durable, and lets those read it, and see the folders that it is in, who may see a folder
-/// with these permissions.
+/// Makes a file read-only and durable. It and the folders around it become readable to those who may read a folder with
+/// permissions `mode`.
 fn seal(folder: &Folder, name: &Path, mode: u32) -> io::Result<()> {
     let file = folder.open_file(name)?;
     file.set_permissions(Permissions::from_mode(mode & 0o444))?;
@@ -429,7 +428,7 @@ fn seal(folder: &Folder, name: &Path, mode: u32) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Removes what an earlier list had and this one has not.
+/// Removes files that an earlier list contained and this list does not.
 fn remove_others(folder: &Folder, files: &[LockedFile]) -> Result<(), FetchError> {
     let mut open = vec![PathBuf::new()];
     while let Some(below) = open.pop() {

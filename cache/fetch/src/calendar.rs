@@ -1,16 +1,16 @@
-//! Dates of protocols: the one of HTTP, the one of RFC 3339, and the one that AWS signs.
+//! Dates in protocols: HTTP dates, RFC 3339, and the format that AWS signatures use.
 //!
-//! All are of the civil calendar, in UTC. A leap second counts as the second before it, as clocks of computers count.
-//! Nothing here asks a clock.
+//! All are civil dates in UTC. A leap second counts as the second before it, as computer clocks do. Nothing here reads
+//! a clock.
 
 use std::time::{Duration, SystemTime};
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// Days from the first of March of the year 0 to the first of January of 1970.
+/// Days from 0000-03-01 to 1970-01-01.
 const EPOCH: i64 = 719_468;
 
-/// Days of 400 years, after which the calendar repeats.
+/// Days in 400 years, after which the calendar repeats.
 const DAYS_PER_ERA: i64 = 146_097;
 
 /// A date and a time of day in UTC.
@@ -27,7 +27,7 @@ struct Civil {
 }
 
 impl Civil {
-    /// The date and the time of day, if there is such a one.
+    /// The same value, or `None` if no such date and time exist.
     fn checked(self) -> Option<Self> {
         let is_date = (0..=9999).contains(&self.year)
             && (1..=12).contains(&self.month)
@@ -37,9 +37,9 @@ impl Civil {
         (is_date && is_time).then_some(Self { second: self.second.min(59), ..self })
     }
 
-    /// Seconds since 1970; fewer than none before.
+    /// Seconds since 1970; negative before it.
     fn seconds(&self) -> i64 {
-        // Years begin in March, so that the leap day is a year's last.
+        // Years begin in March, so that a leap day is the last day of its year.
         let (year, month) =
             if self.month <= 2 { (self.year - 1, self.month + 9) } else { (self.year, self.month - 3) };
         let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
@@ -48,12 +48,12 @@ impl Civil {
         days * SECONDS_PER_DAY + self.hour * 3600 + self.minute * 60 + self.second
     }
 
-    /// The date and the time of day, so many seconds after 1970 began.
+    /// The date and time of day that many seconds after the start of 1970.
     fn after(seconds: i64) -> Self {
         let (days, clock) =
             (seconds.div_euclid(SECONDS_PER_DAY) + EPOCH, seconds.rem_euclid(SECONDS_PER_DAY));
         let (era, of_era) = (days.div_euclid(DAYS_PER_ERA), days.rem_euclid(DAYS_PER_ERA));
-        // Each term takes leap days out, so that all years have 365 days.
+        // Each term removes leap days, so that all years have 365 days.
         let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / (DAYS_PER_ERA - 1)) / 365;
         let of_year = of_era - (year * 365 + year / 4 - year / 100);
         let month = (of_year * 5 + 2) / 153;
@@ -73,7 +73,7 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
-/// Seconds since 1970 of `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// Parses a date such as `Sun, 06 Nov 1994 08:49:37 GMT` into seconds since 1970.
 pub(crate) fn http_date(text: &str) -> Option<u64> {
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -85,9 +85,9 @@ pub(crate) fn http_date(text: &str) -> Option<u64> {
     u64::try_from(Civil { year, month, day, hour, minute, second }.checked()?.seconds()).ok()
 }
 
-/// The time that a text like `2026-11-21T10:00:00Z` or `2026-11-21T11:00:00.25+01:00` means.
+/// Parses a time such as `2026-11-21T10:00:00Z` or `2026-11-21T11:00:00.25+01:00`.
 ///
-/// As other readers do, this one takes a space instead of the `T`, and an offset without its colon or its minutes.
+/// Like other parsers, accepts a space instead of the `T`, and an offset without its colon or its minutes.
 pub fn rfc_3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = text.split_at_checked(10)?;
     let rest = rest.strip_prefix(['T', 't', ' '])?;
@@ -106,17 +106,17 @@ pub fn rfc_3339(text: &str) -> Option<SystemTime> {
     time.checked_add(Duration::from_nanos(nanoseconds))
 }
 
-/// The nanoseconds of `.25`, if the text begins so, and what is after them.
+/// Parses a leading fraction such as `.25` into nanoseconds, and returns the rest of the text.
 fn fraction(text: &str) -> Option<(u64, &str)> {
     let Some(rest) = text.strip_prefix('.') else { return Some((0, text)) };
     let end = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
     let (digits, rest) = rest.split_at(end);
-    // What is finer than a nanosecond is left out.
+    // Digits finer than a nanosecond are dropped.
     let nanoseconds = format!("{:0<9}", digits.get(..9).unwrap_or(digits)).parse().ok();
     nanoseconds.filter(|_| !digits.is_empty()).map(|nanoseconds| (nanoseconds, rest))
 }
 
-/// Seconds that the clock of an offset (`Z`, `+01:00`) is ahead of UTC.
+/// Parses an offset (`Z`, `+01:00`) into seconds ahead of UTC.
 fn offset_seconds(text: &str) -> Option<i64> {
     if matches!(text, "Z" | "z") {
         return Some(0);
@@ -132,7 +132,7 @@ fn offset_seconds(text: &str) -> Option<i64> {
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
 }
 
-/// Numbers with so many digits each, between separators.
+/// Parses numbers with the given numbers of digits, between separators.
 fn fields<const N: usize>(text: &str, separator: char, n_digits: [usize; N]) -> Option<[i64; N]> {
     let mut found = [0; N];
     let mut parts = text.split(separator);
@@ -142,13 +142,13 @@ fn fields<const N: usize>(text: &str, separator: char, n_digits: [usize; N]) -> 
     parts.next().is_none().then_some(found)
 }
 
-/// A number of some digits, and nothing but digits.
+/// Parses a number that consists of digits only.
 fn number(digits: &str) -> Option<i64> {
     let is_number = (1..=4).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
     digits.parse().ok().filter(|_| is_number)
 }
 
-/// A time as AWS writes it in signatures: `20130524T000000Z`. A time before 1970 is the beginning of that year.
+/// Formats a time as AWS signatures do: `20130524T000000Z`. A time before 1970 becomes the start of 1970.
 pub fn basic(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let Civil { year, month, day, hour, minute, second } =
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_http_are_read() {
+    fn http_dates_are_parsed() {
         assert_eq!(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
         assert_eq!(http_date("Thu, 29 Feb 2024 00:00:00 GMT"), Some(1_709_164_800));
         assert_eq!(http_date("Thu, 01 Jan 1970 00:00:01 GMT"), Some(1));
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn times_of_rfc_3339_are_read_in_every_offset() {
+    fn rfc_3339_times_are_parsed_with_every_offset() {
         for (text, expected) in [
             ("1970-01-01T00:00:00Z", 0),
             ("1970-01-01t00:00:01z", 1),
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn invalid_times_are_rejected() {
         for wrong in [
             "",
             "soon",
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_is_written_as_it_is_read() {
+    fn every_day_survives_a_round_trip() {
         for day in -719_528..2_932_897 {
             let civil = Civil::after(day * SECONDS_PER_DAY);
             assert_eq!(civil.checked(), Some(civil));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_written_as_aws_reads_them() {
+    fn times_are_formatted_for_aws() {
         let at = |seconds| basic(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
         assert_eq!(at(1_369_353_600), "20130524T000000Z");
         assert_eq!(at(1_709_164_799), "20240228T235959Z");
@@ -266,12 +266,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_second_is_written_as_it_is_read(seconds in -62_167_219_200_i64..253_402_300_800) {
+        fn every_second_survives_a_round_trip(seconds in -62_167_219_200_i64..253_402_300_800) {
             prop_assert_eq!(Civil::after(seconds).seconds(), seconds);
         }
 
         #[test]
-        fn no_text_makes_a_reader_panic(
+        fn no_text_makes_a_parser_panic(
             text in "[0-9]{0,5}[0-9:+TtZz .\\-]{0,40}|[A-Z][a-z]{2}, [0-9: ]{0,30}(Nov|GMT|[0-9: ]){0,4}|\\PC{0,40}",
         ) {
             let _ = (rfc_3339(&text), http_date(&text));

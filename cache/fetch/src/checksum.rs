@@ -1,7 +1,7 @@
-//! What servers say about the bytes of a file, and whether it is true.
+//! Digests that servers report for a file, and their verification.
 //!
-//! Ours is BLAKE3, and what `mc.lock` pins. Theirs are checked once, when a file is pinned, so that a lock never
-//! begins with bytes that the server itself would not vouch for.
+//! `mc.lock` pins files by BLAKE3. The server's digest is checked once, when a file is pinned, so that a lock file
+//! never starts from bytes that contradict their own server.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::Hasher;
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY, SHA256};
 
-/// A digest that a server gave.
+/// A digest reported by a server.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ServerDigest {
     /// SHA-256 of the bytes, 64 hexadecimal digits.
     Sha256(String),
-    /// Git's name of a file: SHA-1 of `blob LENGTH\0` and the bytes, 40 hexadecimal digits.
+    /// Git object id: SHA-1 of `blob LENGTH\0` and the bytes, 40 hexadecimal digits.
     GitBlob(String),
 }
 
@@ -28,36 +28,36 @@ impl fmt::Display for ServerDigest {
 }
 
 impl ServerDigest {
-    /// `sha256`, when it is 64 hexadecimal digits in lower case.
+    /// Returns a `Sha256` if `hex` is 64 lower-case hexadecimal digits.
     pub fn sha256(hex: &str) -> Option<Self> {
         is_hex(hex, 64).then(|| Self::Sha256(hex.to_owned()))
     }
 
-    /// A git blob, when it is 40 hexadecimal digits in lower case.
+    /// Returns a `GitBlob` if `hex` is 40 lower-case hexadecimal digits.
     pub fn git_blob(hex: &str) -> Option<Self> {
         is_hex(hex, 40).then(|| Self::GitBlob(hex.to_owned()))
     }
 }
 
-/// What a file must be; what is not known is not checked.
+/// Expected properties of a file; unknown ones are not checked.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     /// Its length.
     pub n_bytes: Option<u64>,
     /// Its digest.
     pub digest: Option<Digest>,
-    /// What its server says.
+    /// Digest reported by the server.
     pub server: Option<ServerDigest>,
 }
 
 impl Expected {
-    /// Whether bytes that were gathered in pieces can be told from wrong ones at the end.
+    /// Returns true if a digest is known, so that wrongly assembled bytes are detected at the end.
     pub fn is_certain(&self) -> bool {
         self.digest.is_some() || self.server.is_some()
     }
 }
 
-/// Bytes on their way, hashed in every way that is needed.
+/// Hashes incoming bytes with every digest that the check needs.
 #[derive(Clone)]
 pub struct Checking {
     ours: Hasher,
@@ -66,7 +66,7 @@ pub struct Checking {
 }
 
 impl Checking {
-    /// Nothing seen yet. A pinned file is checked against its pin alone, which says it all.
+    /// Starts with no bytes. A pinned file is checked against its pin alone, which is sufficient.
     pub fn new(expected: &Expected) -> Self {
         let server = expected.server.clone().filter(|_| expected.digest.is_none());
         let theirs = match (&server, expected.n_bytes) {
@@ -76,13 +76,13 @@ impl Checking {
                 context.update(format!("blob {n_bytes}\0").as_bytes());
                 Some(context)
             }
-            // Git's digest begins with the length, which nobody told.
+            // Git's digest begins with the length, which is unknown here.
             (Some(ServerDigest::GitBlob(_)), None) | (None, _) => None,
         };
         Self { ours: Hasher::new(), theirs, server }
     }
 
-    /// Takes the next bytes.
+    /// Hashes the next bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.ours.update(bytes);
         if let Some(theirs) = &mut self.theirs {
@@ -90,15 +90,15 @@ impl Checking {
         }
     }
 
-    /// How many bytes were seen.
+    /// Number of bytes hashed so far.
     pub fn n_bytes(&self) -> u64 {
         self.ours.n_bytes()
     }
 
-    /// The digest, when the bytes are what was expected.
+    /// Returns the digest if the bytes match.
     ///
     /// # Errors
-    /// What was expected and what was found.
+    /// The expected and the found value.
     pub fn finish(self, expected: &Expected) -> Result<BlobDigest, (String, String)> {
         let found = self.ours.finish();
         if let Some(n_bytes) = expected.n_bytes.filter(|n_bytes| *n_bytes != found.n_bytes) {
@@ -121,7 +121,7 @@ impl Checking {
     }
 }
 
-/// SHA-256 of bytes, as OCI writes it, without the prefix.
+/// SHA-256 of bytes in OCI's notation, without the prefix.
 pub fn sha256(bytes: &[u8]) -> String {
     ring::digest::digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_digests_of_servers_are_checked() {
+    fn server_digests_are_verified() {
         // `printf hello | git hash-object --stdin`, and `sha256sum`.
         let git = ServerDigest::git_blob("b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0").unwrap();
         let sha =

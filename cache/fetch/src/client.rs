@@ -1,7 +1,7 @@
-//! Requests of somebody: which credentials go to which server, and how often it is asked.
+//! Authenticated requests: selects the credentials for each server, and retries.
 //!
-//! A server that does not let in who asks is told more, where more is known: a token that its challenge leads to, or a
-//! newer answer of the credential helper. How a request travels is for [`crate::http`] to know.
+//! If a server refuses access, the client tries further credentials: a token from the service that the challenge names,
+//! or a newer answer of the credential helper. Transport is in [`crate::http`].
 
 use std::io::Read;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::stall_limit::StallLimit;
 use crate::tls::Pem;
 use crate::url::Url;
 
-/// Asks servers.
+/// Sends requests to servers.
 #[derive(Debug)]
 pub struct Client {
     agents: Agents,
@@ -29,10 +29,10 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client with these credentials, through these proxies.
+    /// Creates a client with these credentials and proxies.
     ///
     /// # Errors
-    /// When a proxy's address cannot be used.
+    /// Fails if a proxy's address cannot be used.
     pub fn new(
         credentials: Credentials,
         stall_limit: StallLimit,
@@ -41,10 +41,10 @@ impl Client {
         Self::over(credentials, stall_limit, proxies, &Pem::default())
     }
 
-    /// The same with certificates and keys of the user's.
+    /// Creates a client that also uses the user's certificates and keys.
     ///
     /// # Errors
-    /// When a proxy's address cannot be used.
+    /// Fails if a proxy's address cannot be used.
     pub fn over(
         credentials: Credentials,
         stall_limit: StallLimit,
@@ -55,15 +55,15 @@ impl Client {
         Ok(Self { agents, credentials, tokens: Tokens::default() })
     }
 
-    /// The patience that servers are given.
+    /// Timeouts and retries for servers.
     pub(crate) fn stall_limit(&self) -> &StallLimit {
         &self.agents.stall_limit
     }
 
-    /// Asks once.
+    /// Sends a request once.
     ///
     /// # Errors
-    /// [`Refusal`] when there is no answer, or one that is neither success nor `416`.
+    /// [`Refusal`] if there is no response, or its status is neither success nor `416`.
     pub fn get(&self, ask: &Ask<'_>) -> Result<Answer, Refusal> {
         let reported = || self.headers(ask.url, ask.access, Intent::Read);
         let (headers, since) = (reported()?, Instant::now());
@@ -83,10 +83,10 @@ impl Client {
         }
     }
 
-    /// Returns the whole of a short text, asked for until it comes.
+    /// Returns a short response in full, with retries.
     ///
     /// # Errors
-    /// When it does not come, or is longer than `limit` bytes.
+    /// Fails if the last try fails, or the response is longer than `limit` bytes.
     pub fn text(&self, ask: &Ask<'_>, limit: u64) -> Result<Vec<u8>, FetchError> {
         let (answer, bytes) = patiently(self.stall_limit(), || {
             let mut answer = self.get(ask)?;
@@ -97,47 +97,47 @@ impl Client {
         Ok(bytes)
     }
 
-    /// Opens what is at an address, asking until it comes.
+    /// Opens the response to a request, with retries.
     ///
     /// # Errors
-    /// When it does not come.
+    /// Fails if the last try fails.
     pub fn open(&self, ask: &Ask<'_>) -> Result<Answer, FetchError> {
         patiently(self.stall_limit(), || self.get(ask))
     }
 
-    /// Number of bytes at an address, as far as the server says; [`FetchError::Missing`] where nothing is.
+    /// Number of bytes at an address, if the server reports it; [`FetchError::Missing`] if nothing is there.
     ///
     /// # Errors
-    /// When the server does not answer.
+    /// Fails if the server does not answer.
     pub fn head(&self, ask: &Ask<'_>) -> Result<Option<u64>, FetchError> {
         let answer = self.open(&Ask { is_head: true, ..ask.clone() })?;
         Ok(answer.header("content-length").and_then(|n_bytes| n_bytes.parse().ok()))
     }
 
-    /// Puts bytes at an address until the server takes them.
+    /// Uploads bytes to an address, with retries.
     ///
-    /// * `bytes`: gives them from the first to the last, as often as they are sent
+    /// * `bytes`: returns a reader over all bytes; called once per try
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the last try fails.
     pub fn put<R: Read>(&self, url: &Url, n_bytes: u64, bytes: impl Fn() -> R) -> Result<(), FetchError> {
         let put = || self.admitted(&Sending::to(Verb::Put, url), n_bytes, &bytes);
         patiently(self.stall_limit(), || put().and_then(|answer| answer.accepted(self.stall_limit())))
             .map(drop)
     }
 
-    /// Sends bytes until the server takes them.
+    /// Sends bytes, with retries.
     ///
     /// # Errors
-    /// When it does not.
+    /// Fails if the last try fails.
     pub fn send(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, FetchError> {
         patiently(self.stall_limit(), || self.sent(sending, bytes))
     }
 
-    /// Sends bytes and does not try again, because the server may have taken some of them.
+    /// Sends bytes without retries, because the server may have processed some of them.
     ///
     /// # Errors
-    /// When it does not take them.
+    /// Fails if the server does not accept them.
     pub fn send_once(&self, sending: &Sending<'_>, bytes: &[u8]) -> Result<Answer, FetchError> {
         self.sent(sending, bytes).map_err(|refusal| *refusal.error)
     }
@@ -147,7 +147,7 @@ impl Client {
             .and_then(|answer| answer.accepted(self.stall_limit()))
     }
 
-    /// An answer of any status; where it is that we are not let in, after all was tried that says who asks.
+    /// Returns a response of any status. A refusal of access is returned only after all known credentials were tried.
     fn admitted<R: Read>(
         &self,
         sending: &Sending<'_>,
@@ -167,22 +167,22 @@ impl Client {
         Ok(answer)
     }
 
-    /// Looks for what lets somebody into a registry that refused them, and tells whether it was found.
+    /// Looks for credentials that a registry accepts after it refused access. Returns true if it found some.
     fn is_let_in(&self, url: &Url, intent: Intent, answer: &Answer) -> Result<bool, Refusal> {
         self.tokens.answer_challenge(&self.agents, &self.credentials, url, intent, answer)
     }
 
-    /// Tells whether a server that does not let in who asks can be told more than it was.
+    /// Returns true if a server that refused access can be sent newer credentials.
     ///
-    /// * `since`: when it was told
+    /// * `since`: time at which the refused credentials were sent
     fn may_know_better(&self, url: &Url, answer: &Answer, since: Instant) -> bool {
-        // Another server was told nothing.
+        // After a redirect, the refusing server never received the credentials.
         answer.status == 401 && answer.url.is_same_server(url) && self.credentials.renews(url, since)
     }
 
-    /// Chooses the headers that tell the server who asks.
+    /// Chooses the headers that authenticate the user to the server.
     ///
-    /// * `intent`: what is wanted of it, where it is a registry
+    /// * `intent`: intended use, if the server is a registry
     fn headers(&self, url: &Url, access: Access, intent: Intent) -> Result<AuthHeaders, FetchError> {
         let headers = match access {
             Access::Nobody => Vec::new(),
@@ -190,7 +190,7 @@ impl Client {
             Access::Registry => match self.tokens.known(url, intent) {
                 None => self.credentials.offered(url)?,
                 Some(token) => {
-                    // Somebody else's word for who asks would contradict the registry's.
+                    // A second authorization header would contradict the registry's token.
                     let mut headers = self.credentials.fixed(url);
                     headers.retain(|header| !header.is_authorization());
                     let is_private = token.is_private || !headers.is_empty();

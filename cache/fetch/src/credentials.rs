@@ -1,8 +1,8 @@
-//! Sources of credentials, and the servers that each is for: tokens, a credential helper, an account of Google's, `.netrc`, the logins of a container
-//! client.
+//! Sources of credentials and the servers that each one applies to: tokens, a credential helper, a Google account,
+//! `.netrc`, the logins of a container client.
 //!
-//! Whoever calls has read the environment and the files; here it is decided which secret goes to which server. Nothing
-//! secret is ever sent over plain `http`, except to this machine.
+//! The caller reads the environment and the files; this module decides which secret goes to which server. No secret is
+//! sent over plain `http`, except to this machine.
 
 pub mod docker_config;
 pub mod google;
@@ -22,16 +22,16 @@ use crate::secret::header::SecretHeader;
 use crate::secret::login::Login;
 use crate::url::Url;
 
-/// Everything that a server may be told about who asks.
+/// All credentials of the user.
 #[derive(Debug, Default)]
 pub struct Credentials {
-    /// Headers that the user wrote, each for one server; they come first, and beside whatever else there is.
+    /// Headers set by the user, each for one server. They are sent in addition to any other credentials.
     pub headers: Vec<(Url, SecretHeader)>,
     /// Tokens, each for one server.
     pub tokens: Vec<(Url, Secret)>,
-    /// A program that knows more.
+    /// The credential helper.
     pub helper: Option<Helper>,
-    /// An account of Google's, for one server; asked where the program knows nobody.
+    /// A Google account, for one server; used if the helper has no credentials for it.
     pub google: Option<(Url, Google)>,
     /// Names and passwords by host.
     pub netrc: Netrc,
@@ -40,29 +40,29 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The headers for a server, from the first source that knows it; none when no source does.
+    /// Returns the headers for a server from the first source that has any, or an empty list.
     ///
     /// # Errors
     /// As for [`Self::offered`].
     pub fn headers(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
         let mut headers = self.offered(url)?;
-        // Who is known from elsewhere is not looked up.
+        // `.netrc` is consulted only if no earlier source identifies the user.
         if url.is_private() && headers.len() == self.fixed(url).len() && !says_who(&headers) {
             headers.extend(self.netrc.login(url.host()).map(|login| SecretHeader::basic(&login)));
         }
         Ok(headers)
     }
 
-    /// The headers that the user wrote for a server.
+    /// The headers that the user set for a server.
     pub(crate) fn fixed(&self, url: &Url) -> Vec<SecretHeader> {
         let is_meant = |server: &Url| url.is_private() && server.is_same_server(url);
         self.headers.iter().filter(|(server, _)| is_meant(server)).map(|(_, header)| header.clone()).collect()
     }
 
-    /// The headers that the user, tokens, the helper and Google offer for a server.
+    /// The headers for a server from the user, the tokens, the helper and Google.
     ///
     /// # Errors
-    /// When the credential helper fails, or Google gives no token.
+    /// Fails if the credential helper fails or Google issues no token.
     pub fn offered(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
         if !url.is_private() {
             return Ok(Vec::new());
@@ -86,9 +86,9 @@ impl Credentials {
         Ok(headers)
     }
 
-    /// Tells whether a server that refused who asked (401) can be told something else now.
+    /// Returns true if there are newer credentials for a server that refused access (401).
     ///
-    /// * `since`: when what was refused was sent
+    /// * `since`: time at which the refused credentials were sent
     pub fn renews(&self, url: &Url, since: Instant) -> bool {
         self.helper.as_ref().is_some_and(|helper| helper.renews(url, since))
     }
@@ -101,7 +101,7 @@ impl Credentials {
         self.of_registry(url).or_else(|| self.netrc.login(url.host()))
     }
 
-    /// The login for a server that another one names: only what was written down for this very one.
+    /// The login for a server that another server named. Only exact entries count, never a default.
     pub(crate) fn own_login(&self, url: &Url) -> Option<Login> {
         if !url.is_private() {
             return None;
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_the_user_come_beside_a_login_unless_they_say_who_asks() {
+    fn user_headers_add_to_a_login_unless_they_authenticate() {
         let sent = |text: &str, address: &str| {
             let headers = vec![(url("https://cache.example"), SecretHeader::parse(text).unwrap())];
             let netrc = Netrc::parse("machine cache.example login me password secret");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_is_sent_in_base64_and_never_in_the_clear() {
+    fn a_login_is_sent_as_base64_and_never_displayed() {
         let netrc = Netrc::parse("machine files.example login me password secret");
         let credentials = Credentials { netrc, ..Credentials::default() };
         let headers = credentials.headers(&url("https://files.example/a")).unwrap();

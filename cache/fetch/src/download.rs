@@ -1,9 +1,8 @@
-//! One file: from the byte where it stopped last time to the end, hashed while it comes, verified as a whole.
+//! Download of one file: resumes at the byte where it stopped, hashes the stream, and verifies the whole file.
 //!
-//! What is there already is believed no more than what comes: the digest is over all of it. A server that sends
-//! another version, ignores what was asked or contradicts itself costs a start from the first byte, once; bytes that
-//! differ then are refused, and nothing of them stays. A connection that ends early is taken up again as long as
-//! every try brings the file forward.
+//! The digest covers all bytes, so existing bytes are trusted no more than new ones. If a server sends another version,
+//! ignores the range or contradicts itself, the download starts over once; if the bytes then differ again, they are
+//! rejected and removed. A connection that ends early is resumed as long as every try makes progress.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -21,18 +20,18 @@ use crate::http::ask::{Access, Ask};
 use crate::http::refusal::Refusal;
 use crate::origins::listing::RemoteFile;
 
-/// A try that brought fewer bytes than this counts as one that brought nothing.
+/// Tries that receive fewer bytes count as no progress.
 const PROGRESS: u64 = 64 << 10;
 
-/// A file of unknown length may have this many bytes.
+/// Limit on the bytes of a file of unknown length.
 const MAX_UNANNOUNCED: u64 = 1 << 30;
 
 const CHUNK: usize = 256 << 10;
 
-/// Brings a file here. `told` gets the number of bytes as they come.
+/// Downloads a file. Calls `reported` with the number of bytes as they arrive.
 ///
 /// # Errors
-/// When the server cannot be asked, gives up for good, or sends other bytes than expected.
+/// Fails if the server cannot be reached, refuses permanently, or sends unexpected bytes.
 pub fn download(
     client: &Client,
     origin: &Origin,
@@ -61,7 +60,7 @@ pub fn download(
     }
 }
 
-/// A download, between two tries or within one.
+/// A download in progress.
 struct Transfer<'a> {
     client: &'a Client,
     origin: &'a Origin,
@@ -70,11 +69,11 @@ struct Transfer<'a> {
     reported: &'a (dyn Fn(u64) + Sync),
     checking: Checking,
     version: Version,
-    /// Whether the bytes come from more than one answer.
+    /// True if the bytes come from more than one response.
     is_pieced: bool,
 }
 
-/// Which version of a file a server is sending.
+/// The version of a file that a server is sending.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Version {
     /// Its strong entity tag.
@@ -104,8 +103,8 @@ impl<'a> Transfer<'a> {
             transfer.restart()?;
             return Ok(transfer);
         }
-        // When nothing could tell whether a whole file is the right one, its last byte is asked for again: the
-        // server then says whether it still has that version.
+        // If no digest can confirm a complete file, its last byte is requested again: the response shows whether the
+        // server still has that version.
         let is_whole = file.expected.n_bytes.or(transfer.version.n_bytes) == Some(n_bytes);
         let kept = if is_whole && !is_certain { n_bytes.saturating_sub(1) } else { n_bytes };
         transfer.take_up(kept)?;
@@ -116,7 +115,7 @@ impl<'a> Transfer<'a> {
         self.checking.n_bytes()
     }
 
-    /// Hashes the first bytes of what is there, and cuts off the rest.
+    /// Hashes the first `n_bytes` of the existing data and truncates the rest.
     fn take_up(&mut self, n_bytes: u64) -> Result<(), FetchError> {
         let failed = |error| FetchError::io("read", &self.part.path(), error);
         let mut bytes = self.part.read().map_err(failed)?.take(n_bytes);
@@ -135,7 +134,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Forgets what came so far.
+    /// Discards the bytes received so far.
     fn restart(&mut self) -> Result<(), FetchError> {
         self.part.forget()?;
         self.checking = Checking::new(&self.file.expected);
@@ -144,7 +143,7 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
-    /// Asks for what is missing and writes it down.
+    /// Requests the missing bytes and writes them.
     fn attempt(&mut self) -> Result<(), Refusal> {
         let expected = &self.file.expected;
         let mut output = self.output()?;
@@ -181,7 +180,7 @@ impl<'a> Transfer<'a> {
                 }
                 Err(what) => return Err(self.distrust(what)?),
             },
-            416 => return Err(self.distrust("has no bytes from where the last connection ended".to_owned())?),
+            416 => return Err(self.distrust("has no bytes beyond those already received".to_owned())?),
             status => {
                 let (url, message) = (self.file.url.clone(), String::new());
                 return Err(FetchError::Status { url, status, expected: "200 or 206", message }.into());
@@ -193,18 +192,18 @@ impl<'a> Transfer<'a> {
         self.copy(&mut answer, &mut output)
     }
 
-    /// The version of an answer that goes on where the last one ended; what it contradicts, when it does.
+    /// Returns the version of a response that resumes the download. The error describes a contradiction.
     fn continued(&self, answer: &Answer) -> Result<Version, String> {
-        let text = answer.header("content-range").ok_or("sent a part and does not say which")?;
-        let range = content_range(text).ok_or_else(|| format!("sent the part `{text}`, which is none"))?;
+        let text = answer.header("content-range").ok_or("sent a part without its range")?;
+        let range = content_range(text).ok_or_else(|| format!("sent the invalid range `{text}`"))?;
         let (start, end, total) = range;
         if start != self.n_bytes() || end < start || total.is_some_and(|total| end >= total) {
-            return Err(format!("sent the part `{text}`, asked for the bytes from {} on", self.n_bytes()));
+            return Err(format!("sent the range `{text}`, expected the bytes from {} on", self.n_bytes()));
         }
         if let (Some(before), Some(total)) = (self.version.n_bytes, total)
             && before != total
         {
-            return Err(format!("has a file of {total} bytes now, and had one of {before}"));
+            return Err(format!("reports a file of {total} bytes now and {before} bytes before"));
         }
         let tag = strong_tag(answer);
         if tag.is_some() && self.version.tag.is_some() && tag != self.version.tag {
@@ -213,14 +212,14 @@ impl<'a> Transfer<'a> {
         Ok(Version { tag: tag.or(self.version.tag.clone()), n_bytes: total.or(self.version.n_bytes) })
     }
 
-    /// Starts over because of what a server says about the part that is here.
+    /// Starts over because the server's response does not fit the existing part.
     fn distrust(&mut self, what: String) -> Result<Refusal, FetchError> {
         self.restart()?;
         let error = FetchError::InvalidResponse { url: self.file.url.clone(), what };
         Ok(Refusal { is_passing: true, ..error.into() })
     }
 
-    /// Whether the answer is about the file that is expected, and says how long it is.
+    /// Checks that the response is about the expected file and states its length.
     fn agree(&self, answer: &Answer, version: &Version) -> Result<(), FetchError> {
         let invalid_response =
             |what: String| Err(FetchError::InvalidResponse { url: self.file.url.clone(), what });
@@ -232,7 +231,7 @@ impl<'a> Transfer<'a> {
                 ))
             }
             (None, None) if answer.header("transfer-encoding").is_none() => invalid_response(
-                "does not say how long the file is, so nobody could tell whether it is whole".to_owned(),
+                "does not state the length of the file, so it cannot be checked for completeness".to_owned(),
             ),
             _ => Ok(()),
         }
@@ -271,7 +270,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// The digest of a whole file; `None` when it is pieced together wrongly and was given up.
+    /// Returns the digest of the complete file; `None` if it was assembled wrongly and discarded.
     fn verified(&mut self) -> Result<Option<BlobDigest>, FetchError> {
         let (expected, found) = match self.checking.clone().finish(&self.file.expected) {
             Ok(digest) => return Ok(Some(digest)),
@@ -313,7 +312,7 @@ impl Version {
     }
 }
 
-/// A tag that stands for the very bytes, and fits a line and a header.
+/// A strong entity tag that fits into one line and into a header.
 fn strong_tag(answer: &Answer) -> Option<String> {
     let tag = answer.header("etag")?;
     let is_plain = tag.len() <= 256 && tag.bytes().all(|byte| byte.is_ascii_graphic());
@@ -323,14 +322,14 @@ fn strong_tag(answer: &Answer) -> Option<String> {
 fn length(answer: &Answer, name: &str) -> Result<Option<u64>, FetchError> {
     let number = |text: &str| {
         text.parse().map_err(|_| {
-            let what = "says how long the file is in something that is no number".to_owned();
+            let what = "states a file length that is not a number".to_owned();
             FetchError::InvalidResponse { url: answer.url.clone(), what }
         })
     };
     answer.header(name).map(number).transpose()
 }
 
-/// First byte, last byte and length of `bytes 0-4/10`.
+/// Parses first byte, last byte and length from a text such as `bytes 0-4/10`.
 fn content_range(text: &str) -> Option<(u64, u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let (start, end) = range.split_once('-')?;

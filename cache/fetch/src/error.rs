@@ -1,6 +1,6 @@
-//! What can go wrong while files are fetched, told to the person who can do something about it.
+//! Errors while fetching files, worded for the person who can fix them.
 //!
-//! No message holds a header that was sent, or the query of an address.
+//! No message contains a request header or the query of an address.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,113 +8,113 @@ use std::time::Duration;
 
 use crate::url::{Url, UrlError};
 
-/// A failure to bring files here.
+/// A failed fetch.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The server wants to know who asks, or does not let this one in.
+    /// The server requires credentials, or refuses those that it received.
     #[error("`{url}` refused access (status {status}){said}", said = said(message))]
     Denied {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
         /// 401 or 403.
         status: u16,
-        /// What the server said about it.
+        /// The server's explanation.
         message: String,
     },
-    /// There is no such thing.
+    /// Nothing exists at the address.
     #[error("`{url}` does not exist (status {status}){said}", said = said(message))]
     Missing {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
         /// 404 or 410.
         status: u16,
-        /// What the server said about it.
+        /// The server's explanation.
         message: String,
     },
-    /// The server takes no such long request.
-    #[error("`{url}` is refused as too large (status 413){said}", said = said(message))]
+    /// The server does not accept a request of this size.
+    #[error("`{url}` refused the request as too large (status 413){said}", said = said(message))]
     TooLarge {
-        /// Where it was sent.
+        /// The destination.
         url: Url,
-        /// What the server said about it.
+        /// The server's explanation.
         message: String,
     },
-    /// The server answered in a way that cannot be used.
+    /// The server answered with an unexpected status.
     #[error("`{url}` answered with status {status}, expected {expected}{said}", said = said(message))]
     Status {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
-        /// What it answered.
+        /// The status.
         status: u16,
-        /// What was expected.
+        /// The expected status.
         expected: &'static str,
-        /// What the server said about it.
+        /// The server's explanation.
         message: String,
     },
-    /// The server asks for more patience than there is.
-    #[error("`{url}` asks to wait for {} s, and at most {} s are waited; try again later", seconds.as_secs(), limit.as_secs())]
+    /// The server requests a longer wait than the limit.
+    #[error("`{url}` asks to wait for {} s, but the limit is {} s; try again later", seconds.as_secs(), limit.as_secs())]
     Busy {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
-        /// How long it asks to wait.
+        /// Wait that the server requests.
         seconds: Duration,
-        /// How long anybody waits.
+        /// Longest wait.
         limit: Duration,
     },
-    /// The connection failed, or nothing came for too long.
+    /// The connection failed or timed out.
     #[error("`{url}` cannot be read: {reason}")]
     Connection {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
-        /// What happened.
+        /// The reason.
         reason: String,
-        /// Whether another try may help.
+        /// True if a retry may help.
         is_passing: bool,
     },
-    /// A redirect that is not followed.
+    /// A redirect that `mc` does not follow.
     #[error("`{url}` redirects {what}")]
     Redirect {
-        /// Who redirects.
+        /// The redirecting address.
         url: Url,
-        /// Where to, and why nobody goes there.
+        /// The target and the reason for the refusal.
         what: String,
     },
-    /// An answer that contradicts itself, the request, or what is pinned.
+    /// A response that contradicts itself, the request, or the pins.
     #[error("`{url}` {what}")]
     InvalidResponse {
-        /// What was asked for.
+        /// The requested address.
         url: Url,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         what: String,
     },
-    /// The bytes are other ones than those that are pinned.
+    /// The bytes differ from the pinned ones.
     #[error(
         "`{file}` of {origin} has other bytes than expected: expected {expected}, found {found}; nothing of it was kept"
     )]
     Differs {
-        /// Where it came from.
+        /// The origin.
         origin: String,
         /// The file.
         file: String,
-        /// What was expected.
+        /// The expected digest.
         expected: String,
-        /// What was found.
+        /// The digest found.
         found: String,
     },
-    /// The list of files cannot be used.
+    /// A list of files cannot be used.
     #[error("{origin}: {what}")]
     Listing {
-        /// Where it came from.
+        /// The origin.
         origin: String,
-        /// What was expected and what was found.
+        /// The expected and the found value.
         what: String,
     },
     /// An address cannot be used.
     #[error("{origin}: {source}")]
     Url {
-        /// Where it stands.
+        /// The origin.
         origin: String,
-        /// What is wrong with it.
+        /// The problem.
         source: UrlError,
     },
     /// A credential helper failed.
@@ -122,35 +122,35 @@ pub enum FetchError {
     Helper {
         /// The program.
         helper: PathBuf,
-        /// What it did.
+        /// The failure.
         what: String,
     },
     /// The disk, or the user's quota on it, is full.
     #[error(
-        "The disk is full: could not write `{path}`, of which {written} bytes are there; free some space and run it \
-         again, which goes on from there, or choose a folder on another disk with `--cache-dir`",
+        "The disk is full: could not write `{path}` beyond {written} bytes; free some space and run it again, \
+         which resumes the download, or choose a folder on another disk with `--cache-dir`",
         path = path.display()
     )]
     DiskFull {
-        /// The file that did not fit.
+        /// The incomplete file.
         path: PathBuf,
-        /// How much of it did.
+        /// Number of bytes written.
         written: u64,
     },
-    /// The operating system refused.
+    /// An operation of the operating system failed.
     #[error("Could not {action} `{path}`: {source}", path = path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl FetchError {
-    /// An error of the file system.
+    /// Creates a file system error.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -161,11 +161,11 @@ impl FetchError {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// Advice, if there is any.
     pub fn help(&self) -> Option<String> {
         match self {
             Self::Denied { url, .. } if !url.is_private() => Some(
-                "Nothing secret is sent over plain `http`; use `https`, or ask the server's owner for it"
+                "Secrets are not sent over plain `http`; use `https`, or ask the server's owner for it"
                     .to_owned(),
             ),
             Self::Denied { .. } => Some(
@@ -173,13 +173,12 @@ impl FetchError {
                  `--credential-helper PROGRAM` or `~/.netrc`, for registries also `docker login`"
                     .to_owned(),
             ),
-            Self::TooLarge { .. } => Some(
-                "Whoever runs the server can raise its limit, which nginx calls `client_max_body_size`"
-                    .to_owned(),
-            ),
+            Self::TooLarge { .. } => {
+                Some("The server's operator can raise its limit (nginx: `client_max_body_size`)".to_owned())
+            }
             Self::Differs { .. } => Some(
-                "If the source was changed with good reason, `mc lock --update` pins what is there now; \
-                 otherwise somebody else's bytes arrived"
+                "If the source was changed intentionally, `mc lock --update` pins the current files; \
+                 otherwise do not trust these bytes"
                     .to_owned(),
             ),
             _ => None,

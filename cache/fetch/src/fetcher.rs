@@ -1,4 +1,4 @@
-//! Pins origins, and brings what is pinned here.
+//! Pins origins, and downloads pinned files.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -19,60 +19,60 @@ use crate::origins::listing::RemoteFile;
 use crate::origins::{http_files, hugging_face, oci};
 use crate::url::Url;
 
-/// Files that come at the same time. More take bandwidth from each other.
+/// Parallel downloads. More would only compete for bandwidth.
 const N_CONNECTIONS: usize = 4;
 
-/// Pins origins, and brings what is pinned here.
+/// Pins origins, and downloads pinned files.
 #[derive(Debug)]
 pub struct Fetcher {
-    /// Asks servers.
+    /// The client for requests.
     pub client: Client,
-    /// Where files go.
+    /// The folders of fetched files.
     pub area: Area,
-    /// Where Hugging Face is.
+    /// Address of Hugging Face.
     pub endpoint: Url,
 }
 
-/// What happens, for people to watch.
+/// A progress event.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// Another process is fetching the same; its end is waited for.
+    /// Another process is fetching the same origin; this one waits for it.
     Waiting {
-        /// From where.
+        /// The origin.
         origin: &'a Origin,
     },
-    /// It is known which files are wanted.
+    /// The list of files is known.
     Listed {
-        /// From where.
+        /// The origin.
         origin: &'a Origin,
-        /// How many bytes they have together, as far as that is known.
+        /// Their total size, as far as it is known.
         n_bytes: u64,
     },
-    /// More bytes have come.
+    /// More bytes have arrived.
     Bytes(u64),
-    /// A file is here and verified.
+    /// A file is complete and verified.
     Finished {
-        /// From where.
+        /// The origin.
         origin: &'a Origin,
         /// The file.
         name: &'a str,
-        /// What it is.
+        /// Its digest.
         digest: BlobDigest,
-        /// How many of its bytes were not here before.
+        /// Number of its bytes that were downloaded now.
         n_fetched: u64,
-        /// How long it took.
+        /// Duration.
         elapsed: Duration,
     },
 }
 
-/// Takes events, from several threads.
+/// Receives events, from several threads.
 pub type Watch<'a> = dyn Fn(&Event<'_>) + Sync + 'a;
 
 impl Fetcher {
-    /// What to write to pin an origin that moves: the commit or the digest that it is at now.
+    /// Returns the pin for an origin that moves: its current commit or digest.
     ///
     /// # Errors
-    /// When its server does not tell.
+    /// Fails if the server does not report it.
     pub fn pin(&self, origin: &Origin) -> Result<String, FetchError> {
         match origin {
             Origin::HuggingFace { repository, revision, .. } => {
@@ -88,12 +88,12 @@ impl Fetcher {
         }
     }
 
-    /// Brings every file of an origin here, whatever it is, and says what came: what a lock file is made of.
+    /// Downloads every file of an origin and returns the content for its lock file entry.
     ///
-    /// * `before`: what was pinned, when it is pinned anew; files that are still the same are not fetched again
+    /// * `before`: the previous pins; unchanged files are not downloaded again
     ///
     /// # Errors
-    /// When the origin moves, its server cannot be asked, or contradicts itself.
+    /// Fails if the origin is not pinned to a commit or digest, or its server cannot be reached or contradicts itself.
     pub fn lock(
         &self,
         origin: &Origin,
@@ -119,7 +119,7 @@ impl Fetcher {
             .map(|file| {
                 let (sha256, git) = match &file.expected.server {
                     Some(ServerDigest::Sha256(hex)) => (Some(hex.clone()), None),
-                    // Without a length git's digest was not checked, so it is worth nothing.
+                    // Without a length git's digest was not checked, so it is not recorded.
                     Some(ServerDigest::GitBlob(hex)) if file.expected.n_bytes.is_some() => {
                         (None, Some(hex.clone()))
                     }
@@ -132,10 +132,10 @@ impl Fetcher {
         Ok(locked)
     }
 
-    /// Brings the pinned files of an origin here, those that are not here yet, and says in which folder they are.
+    /// Downloads the missing files of a pinned origin and returns their folder.
     ///
     /// # Errors
-    /// When a server cannot be asked, or sends other bytes than those that are pinned.
+    /// Fails if a server cannot be reached, or sends bytes that differ from the pins.
     pub fn fetch(
         &self,
         origin: &Origin,
@@ -146,7 +146,7 @@ impl Fetcher {
             return Ok(folder);
         }
         let work = self.area.begin(origin, || watch(&Event::Waiting { origin }))?;
-        // Whoever held the lock before may have done it all.
+        // The previous holder of the lock may have fetched everything.
         match self.area.presence(origin, files)? {
             Presence::Whole(folder) => return Ok(folder),
             Presence::Damaged(names) => {
@@ -174,17 +174,14 @@ impl Fetcher {
             Origin::Oci { reference } => {
                 let sha256 = file.sha256.as_deref().ok_or_else(|| FetchError::Listing {
                     origin: origin.to_string(),
-                    what: format!(
-                        "`{}` has no `sha256` in `mc.lock`, by which a registry is asked",
-                        file.name
-                    ),
+                    what: format!("`{}` has no `sha256` in `mc.lock`, which a registry needs", file.name),
                 })?;
                 oci::address(origin, reference, &format!("sha256:{sha256}"))
             }
         }
     }
 
-    /// Downloads the files, a few at a time; the first failure lets the others end what they are at.
+    /// Downloads several files in parallel. After a failure, downloads in progress are finished and no others start.
     fn download_all(
         &self,
         work: &crate::area::Work,

@@ -1,5 +1,5 @@
-//! Requests over HTTP and their answers. Whoever asks brings the headers that say who that is: no credentials are looked
-//! up here.
+//! HTTP requests and responses. The caller supplies the authentication headers; this module does not look up
+//! credentials.
 
 pub(crate) mod agents;
 pub mod answer;

@@ -1,5 +1,5 @@
-//! What is fetched, counted, and read again from end to end, without a lock file: each folder has the list of its files
-//! beside it, and is named by the digest of that list.
+//! Counts and verifies all fetched files without a lock file: each folder has a list of its files next to it, and its
+//! name is the digest of that list.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,30 +13,30 @@ use crate::area::{Area, FETCHED, PARTIAL, digest, is_replaced};
 use crate::error::FetchError;
 use crate::lock_file::{LockFile, LockedFile, MAX_LOCK, entry_digest};
 
-/// Files, and their bytes.
+/// A number of files and their total size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// How many there are.
+    /// Number of files.
     pub n_files: u64,
-    /// Their bytes.
+    /// Their total size.
     pub n_bytes: u64,
 }
 
-/// What is below the folder of fetched files.
+/// Counts of the fetched files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// Files that are here as a whole.
+    /// Published files.
     pub whole: Held,
-    /// Files that are on their way.
+    /// Partly downloaded files.
     pub unfinished: Held,
 }
 
-/// What reading everything showed.
+/// Result of reading every file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
-    /// Files with the bytes that were pinned.
+    /// Files that match their pins.
     pub intact: Held,
-    /// What was not as it should be, each as a sentence; it is removed, and comes anew with the next fetch.
+    /// One sentence per damaged file. Damaged files are removed, and the next fetch downloads them again.
     pub damaged: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ impl Area {
     /// Counts what is here; nothing is read but folders.
     ///
     /// # Errors
-    /// When a folder cannot be read.
+    /// Fails if a folder cannot be read.
     pub fn inventory(&self) -> Result<Inventory, FetchError> {
         let mut inventory = Inventory::default();
         let Some(store) = self.store_if_there()? else { return Ok(inventory) };
@@ -96,10 +96,10 @@ impl Area {
         Ok(inventory)
     }
 
-    /// Reads every file and compares it with its digest, whatever the file system says about it.
+    /// Reads every file and compares it with its digest, ignoring recorded stamps.
     ///
     /// # Errors
-    /// When something cannot be read, or something damaged cannot be removed.
+    /// Fails if something cannot be read, or a damaged file cannot be removed.
     pub fn verify(&self) -> Result<Verified, FetchError> {
         let Some(store) = self.store_if_there()? else { return Ok(Verified::default()) };
         let remove = |path: &Path| {
@@ -109,7 +109,7 @@ impl Area {
         for folder in entries(&store)? {
             let Some(files) = described(&store, &folder) else {
                 let reported = format!(
-                    "The list of the files in `{}` is damaged; the folder is removed",
+                    "The list of the files in `{}` is damaged; the folder was removed",
                     store.at(&folder).display()
                 );
                 verified.damaged.push(reported);
@@ -127,17 +127,17 @@ impl Area {
                         verified.intact.n_bytes += file.digest.n_bytes;
                         continue;
                     }
-                    // Another process takes the folder back or removes it.
+                    // Another process moved or removed the folder.
                     Err(_) if store.status_of(&folder).is_err() => break,
                     Err(error) if !is_replaced(&error) => return Err(FetchError::io("read", &shown, error)),
                     Ok(found) if found.n_bytes != file.digest.n_bytes => verified.damaged.push(format!(
-                        "Fetched file `{}` is damaged: it has {} bytes, and {} were pinned; it is removed",
+                        "Fetched file `{}` is damaged: it has {} bytes, expected {}; it was removed",
                         shown.display(),
                         found.n_bytes,
                         file.digest.n_bytes
                     )),
                     Ok(found) => verified.damaged.push(format!(
-                        "Fetched file `{}` is damaged: its digest is {}, and {} was pinned; it is removed",
+                        "Fetched file `{}` is damaged: its digest is {}, expected {}; it was removed",
                         shown.display(),
                         found.hash,
                         file.digest.hash
@@ -145,11 +145,11 @@ impl Area {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => {
                         verified.damaged.push(format!("Fetched file `{}` is missing", shown.display()));
                     }
-                    Err(error) => verified.damaged.push(format!("Fetched file: {error}; it is removed")),
+                    Err(error) => verified.damaged.push(format!("Fetched file: {error}; it was removed")),
                 }
-                // Without the stamps the next fetch reads what is left, and brings the rest.
+                // Without the stamps the next fetch reads the remaining files and downloads the others.
                 remove(&folder.with_extension("stamps"))?;
-                // Where a link is on the way to it, the link goes.
+                // If a link is in the path, the link itself is removed.
                 let in_place = path
                     .ancestors()
                     .take_while(|above| *above != folder)
@@ -161,7 +161,7 @@ impl Area {
     }
 }
 
-/// The folders of whole entries, in the order of their names.
+/// The folders of complete entries, sorted by name.
 fn entries(store: &Folder) -> Result<Vec<PathBuf>, FetchError> {
     let is_entry = |folder: &PathBuf| {
         let name = folder.file_name().and_then(|name| name.to_str());
@@ -172,14 +172,14 @@ fn entries(store: &Folder) -> Result<Vec<PathBuf>, FetchError> {
     Ok(folders)
 }
 
-/// The files that a folder was made of, if the list beside it is the one that the folder is named by.
+/// The list of a folder's files, if the list next to it matches the digest in the folder's name.
 fn described(store: &Folder, folder: &Path) -> Option<Vec<LockedFile>> {
     let text = String::from_utf8(store.read(&folder.with_extension("lock"), MAX_LOCK).ok()?).ok()?;
     let (origin, files) = LockFile::parse(&text).ok()?.entries.into_iter().next()?;
     (folder.file_name()?.to_str()? == entry_digest(&origin, &files).to_string()).then_some(files)
 }
 
-/// The folders in a folder, as paths below the store; a link to one is none.
+/// The folders in a folder, as paths below the store; links do not count.
 fn subfolders(store: &Folder, folder: &Path) -> Result<Vec<PathBuf>, FetchError> {
     let entries = match store.folder(folder).and_then(|folder| folder.entries()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -189,12 +189,12 @@ fn subfolders(store: &Folder, folder: &Path) -> Result<Vec<PathBuf>, FetchError>
     Ok(folders.map(|entry| folder.join(entry.name)).collect())
 }
 
-/// Counts the files in a folder and below.
+/// Counts the files in a folder and its subfolders.
 fn count(store: &Folder, folder: PathBuf, held: &mut Held) -> Result<(), FetchError> {
     let mut open = vec![folder];
     while let Some(folder) = open.pop() {
         let entries = match store.folder(&folder).and_then(|folder| folder.entries()) {
-            // Another process is at work; or another user's, who fetched it with credentials.
+            // Another process is at work, or another user fetched it with credentials.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
             {

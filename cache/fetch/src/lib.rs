@@ -1,8 +1,8 @@
-//! Checkpoints from elsewhere: what a declared origin consists of, pinned by digest in `mc.lock`; downloads that go
-//! on where they stopped and are verified while they stream; and the folders that they end up in.
+//! Checkpoints from remote origins: the files of a declared origin, pinned by digest in `mc.lock`; downloads that
+//! resume and are verified while they stream; and the folders that hold the result.
 //!
-//! Only pinned bytes are ever kept, whatever a server says. This crate is the only door to the HTTP client. It does
-//! not read the environment and prints nothing: who may ask for what is told to it ([`credentials`]).
+//! Only pinned bytes are ever kept, whatever a server sends. This crate is the only user of the HTTP client. It does
+//! not read the environment and prints nothing: the caller supplies the [`credentials`].
 
 pub mod area;
 pub mod calendar;

@@ -1,8 +1,8 @@
-//! Addresses of this machine and of its link, to which no server from elsewhere may redirect.
+//! Loopback and link-local addresses, to which no remote server may redirect.
 //!
-//! On a machine of a cloud, a service that gives out the machine's own credentials listens there (`169.254.169.254`);
-//! on a developer's machine, so do services that do not ask their clients who they are. A redirect would make `mc` ask
-//! them. A server that is there itself may redirect there.
+//! On a cloud machine, a service that issues the machine's own credentials listens there (`169.254.169.254`); on a
+//! developer's machine, so do services without authentication. A redirect would make `mc` send requests to them. A
+//! server with such an address itself may redirect there.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,10 +12,10 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// The metadata service in AWS's cloud, whose address looks like any other.
+/// AWS's metadata service, whose address is in an ordinary range.
 const AWS_METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
 
-/// Tells whether an address belongs to this machine or its link.
+/// Returns true if the address is loopback or link-local.
 pub(crate) fn is_near(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => address.is_loopback() || address.is_link_local() || address.octets()[0] == 0,
@@ -28,7 +28,7 @@ pub(crate) fn is_near(address: IpAddr) -> bool {
     }
 }
 
-/// Resolves names of servers, and leaves near addresses out, whatever name leads to them.
+/// Resolves host names, and drops loopback and link-local addresses from the result.
 #[derive(Debug, Default)]
 pub(crate) struct PublicResolver(DefaultResolver);
 
@@ -43,7 +43,7 @@ impl Resolver for PublicResolver {
         let mut far = self.empty();
         found.iter().filter(|address| !is_near(address.ip())).for_each(|address| far.push(*address));
         if far.is_empty() {
-            let reason = "a server elsewhere redirects to this machine or its link, where nobody goes";
+            let reason = "a remote server redirects to a loopback or link-local address, which is refused";
             return Err(io::Error::other(reason).into());
         }
         Ok(far)
@@ -51,7 +51,7 @@ impl Resolver for PublicResolver {
 }
 
 #[test]
-fn addresses_of_this_machine_and_its_link_are_near_however_they_are_written() {
+fn loopback_and_link_local_addresses_are_recognized_in_every_notation() {
     let is_near = |address: &str| is_near(address.parse().unwrap());
     for near in [
         "127.0.0.1",

@@ -1,5 +1,4 @@
-//! `mc.lock`: the files of every origin, pinned by digest. A text for people to review, sorted, with one way to write
-//! it.
+//! `mc.lock`: the files of every origin, pinned by digest. A sorted text with a single canonical form, for review.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use mc_syntax::tree::{Node, Value};
 /// The name of the file, at the root of a workspace.
 pub const LOCK_FILE: &str = "mc.lock";
 
-/// A longer file is none of ours.
+/// Limit on the size of the file.
 pub const MAX_LOCK: u64 = 16 << 20;
 
 const HEAD: &str = "// Written by `mc lock`: every file of every origin by its digest. Keep it under version control.\n\
@@ -23,34 +22,34 @@ pub struct LockFile {
     pub entries: BTreeMap<Origin, Vec<LockedFile>>,
 }
 
-/// A file of an origin, pinned.
+/// A pinned file of an origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LockedFile {
     /// Its name below the folder.
     pub name: String,
-    /// What its bytes are.
+    /// Its digest.
     pub digest: BlobDigest,
-    /// SHA-256, where the server gave it; registries are asked by it.
+    /// SHA-256, if the server reported it; registries address blobs by it.
     pub sha256: Option<String>,
-    /// Git's name of the file, where the server gave it.
+    /// Git object id, if the server reported it.
     pub git: Option<String>,
 }
 
-/// What is wrong with a lock file.
+/// A syntax error in a lock file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{LOCK_FILE}` line {line}: {what}")]
 pub struct LockError {
     /// The line, from 1.
     pub line: usize,
-    /// What was expected and what was found.
+    /// The expected and the found text.
     pub what: String,
 }
 
 impl LockFile {
-    /// Reads the text of a lock file.
+    /// Parses the text of a lock file.
     ///
     /// # Errors
-    /// [`LockError`] for the first thing that is wrong; nothing is guessed.
+    /// [`LockError`] for the first error; nothing is guessed.
     pub fn parse(text: &str) -> Result<Self, LockError> {
         let parsed = mc_syntax::parse::parse(text);
         let at = |start: usize| text.get(..start).unwrap_or(text).matches('\n').count() + 1;
@@ -71,20 +70,20 @@ impl LockFile {
             let (origin, files) = entry(node).map_err(wrong)?;
             let shown = origin.to_string();
             if entries.insert(origin, files).is_some() {
-                return Err(wrong(format!("{shown} stands here a second time")));
+                return Err(wrong(format!("{shown} is listed twice")));
             }
         }
         Ok(Self { entries })
     }
 
-    /// The text, always the same for the same pins.
+    /// The canonical text: equal pins give equal text.
     pub fn text(&self) -> String {
         let entries = self.entries.iter().map(|(origin, files)| format!("\n{}", entry_text(origin, files)));
         HEAD.to_owned() + &entries.collect::<String>()
     }
 }
 
-/// The identity of an entry: what it is and every file of it.
+/// Digest of an entry: the origin and all of its files.
 pub fn entry_digest(origin: &Origin, files: &[LockedFile]) -> Digest {
     Digest::of(entry_text(origin, files).as_bytes())
 }
@@ -121,7 +120,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
                 patterns.extend(child.arguments().filter_map(|value| text(&value.value)).map(str::to_owned));
             }
             "file" => files.push(file(child)?),
-            other => return Err(format!("`{other}` has no meaning here")),
+            other => return Err(format!("`{other}` is not allowed here")),
         }
     }
     if files.is_empty() {
@@ -129,7 +128,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
     }
     if let Some(pair) = files.windows(2).find(|pair| pair[0].name >= pair[1].name) {
         return Err(format!(
-            "`{}` stands after `{}`; files are sorted, each once",
+            "`{}` follows `{}`; expected sorted names without duplicates",
             pair[1].name, pair[0].name
         ));
     }
@@ -141,7 +140,7 @@ fn entry(node: &Node) -> Result<(Origin, Vec<LockedFile>), String> {
         }
         "http" => Origin::http(argument, names()),
         "oci" => Origin::oci(argument),
-        other => return Err(format!("`{other}` is no kind of origin; known are `hf`, `http` and `oci`")),
+        other => return Err(format!("`{other}` is not a kind of origin; expected `hf`, `http` or `oci`")),
     };
     origin.check().map_err(|error| error.message)?;
     Ok((origin, files))
@@ -201,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_and_written_the_same() {
+    fn a_lock_file_survives_a_round_trip() {
         let text = example().text();
         let read = LockFile::parse(&text).unwrap();
         assert_eq!(read, example());
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_reported_with_its_line() {
+    fn errors_are_reported_with_their_line() {
         let right = example().text();
         for (from, to, expected) in [
             ("version 1", "version 2", "line 1: Expected `version 1`"),
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_off_or_changed_anywhere_is_read_or_refused() {
+    fn a_truncated_or_changed_file_is_parsed_or_rejected() {
         let right = example().text();
         for end in (0..right.len()).filter(|&end| right.is_char_boundary(end)) {
             drop(LockFile::parse(&right[..end]));
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_an_entry_is_in_its_identity() {
+    fn every_part_of_an_entry_affects_its_digest() {
         let origin = Origin::http("https://host/x/", vec!["a".to_owned()]);
         let digest = entry_digest(&origin, &[file("a")]);
         assert_ne!(digest, entry_digest(&origin, &[file("b")]));

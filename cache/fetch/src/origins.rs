@@ -1,4 +1,4 @@
-//! The kinds of places that a checkpoint comes from: what each has, at which addresses, and what is known of the bytes.
+//! The kinds of origins of a checkpoint: their files, addresses and known digests.
 
 pub mod http_files;
 pub mod hugging_face;

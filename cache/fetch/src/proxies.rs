@@ -1,36 +1,36 @@
-//! Which proxy leads to which server, as other programs read it from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`.
+//! Selection of the proxy for a server, from `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, as other programs do it.
 //!
-//! An entry of `NO_PROXY` is `*`, the name of a host, which also stands for those below it (`example.com`,
-//! `.example.com`, `*.example.com`), an address, or a network (`10.0.0.0/8`); a name and an address may have a port.
-//! To this machine no proxy leads. Where the variables are read is for the caller to know.
+//! An entry of `NO_PROXY` is `*`, a host name, which includes its subdomains (`example.com`, `.example.com`,
+//! `*.example.com`), an address, or a network (`10.0.0.0/8`); names and addresses may have a port. This machine never
+//! needs a proxy. The caller reads the variables.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use crate::url::Url;
 
-/// The proxies, and to which servers they do not lead.
+/// The proxies and their exceptions.
 #[derive(Clone, Default)]
 pub struct Proxies {
-    /// The one to servers over `https`: `http://host:port`.
+    /// The proxy for `https`: `http://host:port`.
     pub https: Option<String>,
-    /// The one to servers over `http`.
+    /// The proxy for `http`.
     pub http: Option<String>,
-    /// Servers that are asked without one, separated by commas.
+    /// Servers without a proxy, separated by commas.
     pub none: String,
 }
 
 impl fmt::Debug for Proxies {
-    // Their addresses may hold passwords.
+    // The addresses may hold passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (https, http) = (self.https.is_some(), self.http.is_some());
         write!(f, "Proxies(https: {https}, http: {http}, none: `{}`)", self.none)
     }
 }
 
-/// Whether a server is asked without a proxy.
+/// Returns true if a server is reached without a proxy.
 ///
-/// * `none`: what `NO_PROXY` says
+/// * `none`: the value of `NO_PROXY`
 pub(crate) fn is_direct(none: &str, url: &Url) -> bool {
     let mut entries = none.split([',', ' ']).filter(|entry| !entry.is_empty());
     url.is_loopback() || entries.any(|entry| matches(&entry.to_ascii_lowercase(), url))
@@ -56,7 +56,7 @@ fn matches(entry: &str, url: &Url) -> bool {
     !name.is_empty() && below.is_some_and(|below| below.is_empty() || below.ends_with('.'))
 }
 
-/// An address of version 6 has colons of its own, and brackets where a port may follow.
+/// An IPv6 address contains colons, and needs brackets if a port follows.
 fn host_and_port(entry: &str) -> (&str, Option<&str>) {
     match entry.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
@@ -68,7 +68,7 @@ fn bare(host: &str) -> &str {
     host.trim_start_matches('[').trim_end_matches(']')
 }
 
-/// Whether the first bits of an address are those of a network.
+/// Returns true if an address is in a network.
 fn is_within(address: IpAddr, network: &str, n_bits: &str) -> bool {
     let Ok(n_bits) = n_bits.parse::<u32>() else { return false };
     match (address, network.parse()) {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_without_a_proxy_are_found_as_other_programs_find_them() {
+    fn no_proxy_is_interpreted_like_in_other_programs() {
         let is_direct = |none: &str, url: &str| is_direct(none, &Url::parse(url).unwrap());
         for (none, url) in [
             ("", "http://127.0.0.1:8080/"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_of_a_proxy_is_not_shown() {
+    fn a_proxy_password_is_not_displayed() {
         let https = Some("http://me:secret@proxy.example".to_owned());
         assert!(!format!("{:?}", Proxies { https, ..Proxies::default() }).contains("secret"));
     }

@@ -1,29 +1,29 @@
-//! Text that must not be seen: tokens, passwords, and headers made of them.
+//! Secrets: tokens, passwords, and headers that contain them.
 //!
-//! It can be shown and compared nowhere; only the request that needs it opens it. The bytes are not wiped from memory:
-//! the process ends soon, and the headers of a request are copies anyway.
+//! A secret can be neither printed nor compared; only the request that needs it opens it. The bytes are not wiped from
+//! memory: the process ends soon, and request headers are copies anyway.
 
 pub mod header;
 pub mod login;
 
 use std::fmt;
 
-/// Text that must not be seen.
+/// A secret text.
 #[derive(Clone)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes a text; white space around it, such as the newline of a file, is no part of it.
+    /// Wraps a text without surrounding white space, such as the newline of a file.
     pub fn new(text: &str) -> Self {
         Self(text.trim().to_owned())
     }
 
-    /// Whether there is nothing in it.
+    /// Returns true if the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The text, for the request that carries it.
+    /// The text, for the request that sends it.
     pub fn open(&self) -> &str {
         &self.0
     }

@@ -1,28 +1,27 @@
-//! How long a server is waited for, and how often it is asked again.
+//! Timeouts and retries for servers.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
-/// How long a server is waited for, and how often it is asked again.
+/// Timeouts and retries for servers.
 #[derive(Clone, Copy, Debug)]
 pub struct StallLimit {
-    /// A server that is not connected to within so long is given up: its name found, the way there, and TLS.
+    /// Time limit for a connection: name resolution, TCP and TLS.
     pub connect: Duration,
-    /// A connection on which nothing comes for so long is given up, and so is one that is slower than
-    /// [`SLOWEST`] over this time. No limit holds for the whole: a model may take hours.
+    /// Time limit without data on a connection, which is also the interval over which the speed must reach [`SLOWEST`].
+    /// There is no limit on the whole transfer: a model may take hours.
     pub idle: Duration,
-    /// How often something is tried again that brought nothing.
+    /// Number of consecutive retries without progress.
     pub n_retries: u32,
-    /// Whether that holds for a server, too, that said nothing until its time was up: worth it for whoever cannot do
-    /// without.
+    /// True to also retry a server that timed out, for requests that cannot be skipped.
     pub asks_silent: bool,
-    /// The wait before the second try; it doubles with each.
+    /// The wait before the first retry; it doubles with each.
     pub first_delay: Duration,
-    /// The longest wait, also when a server asks for more.
+    /// The longest wait, even if a server requests more.
     pub longest_delay: Duration,
 }
 
-/// Fewer bytes per second than this are as good as none.
+/// Minimum speed in bytes per second.
 pub const SLOWEST: u64 = 1024;
 
 impl Default for StallLimit {
@@ -46,7 +45,7 @@ impl StallLimit {
     }
 }
 
-/// A reader that gives up on a source that drips.
+/// A reader that fails on a source that is too slow.
 pub struct StallReader<R> {
     inner: R,
     idle: Duration,
@@ -55,7 +54,7 @@ pub struct StallReader<R> {
 }
 
 impl<R> StallReader<R> {
-    /// Reads from `inner`, at [`SLOWEST`] bytes per second or more in every stretch of `idle`.
+    /// Wraps `inner`, which must deliver [`SLOWEST`] bytes per second or more in every interval of `idle`.
     pub fn new(inner: R, idle: Duration) -> Self {
         Self { inner, idle, since: Instant::now(), n_bytes: 0 }
     }
@@ -68,7 +67,7 @@ impl<R: Read> Read for StallReader<R> {
         let elapsed = self.since.elapsed();
         if elapsed >= self.idle {
             if n_read > 0 && self.n_bytes < SLOWEST.saturating_mul(elapsed.as_secs().max(1)) {
-                let what = format!("{} bytes came in {} s", self.n_bytes, elapsed.as_secs_f32());
+                let what = format!("only {} bytes arrived in {} s", self.n_bytes, elapsed.as_secs_f32());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
             (self.since, self.n_bytes) = (Instant::now(), 0);
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_and_end() {
+    fn delays_double_up_to_a_limit() {
         let stall_limit = StallLimit::default();
         let waits: Vec<u128> = (1..=9).map(|n_failed| stall_limit.delay(n_failed).as_millis()).collect();
         assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_drip_is_given_up() {
+    fn a_dripping_source_fails() {
         struct Drip;
         impl Read for Drip {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,7 +1,7 @@
-//! Whether a fetched folder is still as it was when its files were verified, without reading them.
+//! Detects changes of a fetched folder since its files were verified, without reading them.
 //!
-//! A file whose inode, length and times are the same has the same bytes: what is fetched is read-only, and nobody
-//! writes to it by accident within one tick of the clock. When anything differs the files are read and hashed.
+//! A file with the same inode, length and times has the same bytes: fetched files are read-only, and no program writes
+//! to one by accident within one tick of the clock. If anything differs, the files are read and hashed.
 
 use std::io;
 use std::path::Path;
@@ -11,10 +11,10 @@ use mc_files::status::{Kind, Status};
 
 use crate::lock_file::LockedFile;
 
-/// What the file system says about the files of a folder, as text.
+/// Status of the files of a folder, as text.
 ///
 /// # Errors
-/// When one is missing, is not a plain file, or is reached through a link.
+/// Fails if a file is missing, is not a regular file, or is reached through a link.
 pub fn stamps(folder: &Folder, files: &[LockedFile]) -> io::Result<String> {
     const SECOND: i128 = 1_000_000_000;
     let mut text = String::new();

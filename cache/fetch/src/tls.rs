@@ -1,4 +1,4 @@
-//! Whom a connection over TLS trusts, and who we are in it: certificates and keys in PEM files.
+//! TLS: the trusted authorities and the client's identity, from PEM files.
 
 use std::fmt;
 use std::path::Path;
@@ -12,15 +12,15 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::error::FetchError;
 
-/// A longer file is none of certificates: systems keep all that they know in some hundred kilobytes.
+/// Limit on the size of a certificate file. The whole list of a system takes a few hundred kilobytes.
 const MAX_PEM: u64 = 16 << 20;
 
 /// Certificates and keys in PEM.
 #[derive(Clone, Default)]
 pub struct Pem {
-    /// Whom to trust; the well-known authorities where there is none.
+    /// The trusted authorities; the well-known ones if `None`.
     pub authority: Option<Vec<u8>>,
-    /// Our certificate, with those up to its authority, and its key.
+    /// The client certificate, with the chain up to its authority, and its key.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -31,10 +31,10 @@ impl fmt::Debug for Pem {
 }
 
 impl Pem {
-    /// Reads files and checks that they hold what they should.
+    /// Reads files and checks their content.
     ///
     /// # Errors
-    /// When one cannot be read or used; nothing of its content is repeated.
+    /// Fails if a file cannot be read or used; the message repeats nothing of its content.
     pub fn read(authority: Option<&Path>, identity: Option<(&Path, &Path)>) -> Result<Self, FetchError> {
         let bytes = |path: &Path| read(path, MAX_PEM).map_err(|error| FetchError::io("read", path, error));
         let authority_path = authority;
@@ -61,7 +61,7 @@ impl Pem {
         Ok(Self { authority, identity: Some((certificate, key)) })
     }
 
-    /// What the client is told.
+    /// The configuration of the HTTP client.
     pub(crate) fn config(&self) -> TlsConfig {
         let mut config = TlsConfig::builder();
         let theirs = |pem: &[u8]| -> Vec<Certificate<'static>> {
@@ -72,7 +72,7 @@ impl Pem {
         }
         if let Some((certificate, key)) = &self.identity
             && let (Ok(checked), Ok(key)) = (PrivateKeyDer::from_pem_slice(key), PrivateKey::from_pem(key))
-            // Otherwise the client would panic.
+            // Otherwise the HTTP client would panic.
             && fit(certificates(certificate), checked)
         {
             config = config.client_cert(Some(ClientCert::new_with_certs(&theirs(certificate), key)));
@@ -89,7 +89,7 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect()
 }
 
-/// Whether the key is the first certificate's.
+/// Returns true if the key belongs to the first certificate.
 fn fit(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> bool {
     ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Of a key that nobody has.
+    /// A certificate whose key was discarded.
     const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\n\
         MIIBdjCCARugAwIBAgIUEtDm5WVbyMMLNJRFRFjAxP7pSfQwCgYIKoZIzj0EAwIw\n\
         DzENMAsGA1UEAwwEdGVhbTAgFw0yNjExMjEyMDA1MDhaGA8yMTI2MTAyODIwMDUw\n\
@@ -120,7 +120,7 @@ mod tests {
         -----END CERTIFICATE-----\n";
 
     #[test]
-    fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
+    fn invalid_files_are_reported_without_their_content() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = folder.path().join(name);

@@ -1,26 +1,26 @@
-//! Addresses: as much of them as `http` and `https` need.
+//! URLs, limited to what `http` and `https` need.
 //!
-//! One is shown without its query, because storage servers put signatures there that let anybody read.
+//! A URL is displayed without its query, because storage servers put signatures there that grant access.
 
 use std::fmt;
 
 use crate::local_addresses::is_near;
 
-/// An address of a server of ours: `http` or `https`, host, port, path and query.
+/// A URL: `http` or `https`, host, port, path and query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     is_https: bool,
-    /// Lower case; an IPv6 address has its brackets.
+    /// In lower case; an IPv6 address has its brackets.
     host: String,
     port: u16,
-    /// Path and query; begins with `/`.
+    /// Path and query, starting with `/`.
     target: String,
 }
 
-/// Shorter values of a query are numbers and words.
+/// Shorter query values are assumed to be numbers and words.
 const SHORTEST_SECRET: usize = 16;
 
-/// A text that is no address that can be asked.
+/// A text that is not a usable URL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("The address {what}")]
 pub struct UrlError {
@@ -32,10 +32,10 @@ const fn wrong(what: &'static str) -> UrlError {
 }
 
 impl Url {
-    /// Reads an absolute address. A fragment is left out; a name or a password in it is refused.
+    /// Parses an absolute URL. Drops a fragment; rejects a user name or password.
     ///
     /// # Errors
-    /// [`UrlError`], which does not repeat the address: it may hold a secret.
+    /// [`UrlError`], which does not repeat the URL, because it may hold a secret.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
         let text = text.split('#').next().unwrap_or_default();
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -58,10 +58,10 @@ impl Url {
         Ok(Self { is_https, host: host.to_ascii_lowercase(), port, target })
     }
 
-    /// The address that a `Location` header means, seen from this one.
+    /// Resolves a `Location` header relative to this URL.
     ///
     /// # Errors
-    /// [`UrlError`], as for [`Self::parse`].
+    /// [`UrlError`], same as [`Self::parse`].
     pub fn join(&self, location: &str) -> Result<Self, UrlError> {
         let location = location.trim();
         if let Some(rest) = location.strip_prefix("//") {
@@ -77,15 +77,15 @@ impl Url {
         Self::parse(&format!("{}{folder}/{location}", self.root()))
     }
 
-    /// The address of a file below this folder; what is special in the name is escaped. The folder's query is its
-    /// files', too: it may be a leave to read them.
+    /// The URL of a file below this folder, with special characters escaped. It keeps the folder's query, which may
+    /// grant access.
     pub fn below(&self, name: &str) -> Self {
         let slash = if self.path().ends_with('/') { "" } else { "/" };
         let query = &self.target[self.path().len()..];
         Self { target: format!("{}{slash}{}{query}", self.path(), escaped(name)), ..self.clone() }
     }
 
-    /// The same with a query.
+    /// The same URL with an added query.
     #[must_use]
     pub fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let pair = |(name, value): &(&str, &str)| format!("{name}={}", escaped_all(value));
@@ -94,7 +94,7 @@ impl Url {
         Self { target: format!("{}{mark}{added}", self.target), ..self.clone() }
     }
 
-    /// Tells whether the way there is encrypted.
+    /// Returns true if the connection is encrypted.
     pub fn is_https(&self) -> bool {
         self.is_https
     }
@@ -109,38 +109,38 @@ impl Url {
         self.port
     }
 
-    /// Tells whether its host is written as an address of this machine or its link.
+    /// Returns true if the host is written as a loopback or link-local address.
     pub(crate) fn is_near(&self) -> bool {
         let bare = self.host.trim_start_matches('[').trim_end_matches(']');
         bare.parse().is_ok_and(is_near) || self.host == "localhost" || self.host.ends_with(".localhost")
     }
 
-    /// Checks that this server may redirect to another address.
+    /// Checks that this server may redirect to another URL.
     ///
     /// # Errors
-    /// The reason why the redirect is not followed.
+    /// The reason for refusing the redirect.
     pub fn may_lead_to(&self, next: &Self) -> Result<(), String> {
         if self.is_https && !next.is_https {
-            return Err(format!("from `https` to `{next}`, where anybody on the way can listen"));
+            return Err(format!("from `https` to `{next}`, which is not encrypted"));
         }
         if next.is_near() && !self.is_near() {
-            return Err(format!("to `{next}`, which is this machine or its link"));
+            return Err(format!("to `{next}`, which is a loopback or link-local address"));
         }
         Ok(())
     }
 
-    /// Tells whether it is this machine.
+    /// Returns true if the host is this machine.
     pub fn is_loopback(&self) -> bool {
         let is_v4 = self.host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
         is_v4 || self.host == "localhost" || self.host == "[::1]"
     }
 
-    /// Tells whether nobody on the way can listen.
+    /// Returns true if the connection cannot be overheard.
     pub fn is_private(&self) -> bool {
         self.is_https || self.is_loopback()
     }
 
-    /// Tells whether the two are the same server: scheme, host and port.
+    /// Returns true if both URLs have the same scheme, host and port.
     pub fn is_same_server(&self, other: &Self) -> bool {
         (self.is_https, &self.host, self.port) == (other.is_https, &other.host, other.port)
     }
@@ -150,7 +150,7 @@ impl Url {
         format!("{}://{}", self.scheme(), self.authority())
     }
 
-    /// Host, and the port where it is not the scheme's own: `host:8080`.
+    /// Host, and the port unless it is the scheme's default: `host:8080`.
     pub fn authority(&self) -> String {
         match (self.is_https, self.port) {
             (true, 443) | (false, 80) => self.host.clone(),
@@ -158,7 +158,7 @@ impl Url {
         }
     }
 
-    /// Everything, also what must not be shown.
+    /// The complete URL, including its secrets.
     pub(crate) fn full(&self) -> String {
         format!("{}{}", self.root(), self.target)
     }
@@ -169,17 +169,17 @@ impl Url {
         values.filter(|value| value.len() >= SHORTEST_SECRET)
     }
 
-    /// The path on the server; begins with `/`.
+    /// The path on the server, starting with `/`.
     pub fn path(&self) -> &str {
         self.target.split_once('?').map_or(&self.target, |(path, _)| path)
     }
 
-    /// The query, which may hold what must not be shown; empty where there is none.
+    /// The query, which may hold secrets; empty if there is none.
     pub fn query(&self) -> &str {
         self.target.split_once('?').map_or("", |(_, query)| query)
     }
 
-    /// The same without its query.
+    /// The same URL without its query.
     #[must_use]
     pub fn without_query(&self) -> Self {
         Self { target: self.path().to_owned(), ..self.clone() }
@@ -205,7 +205,7 @@ impl fmt::Debug for Url {
 fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     let port = |text: &str| match text {
         "" => Ok(None),
-        digits => digits.parse().map(Some).map_err(|_| wrong("has a port that is no number")),
+        digits => digits.parse().map(Some).map_err(|_| wrong("has a port that is not a number")),
     };
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']').ok_or(wrong("has a `[` without a `]`"))? + 1;
@@ -218,12 +218,12 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UrlError> {
     };
     let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
     if host.is_empty() || !host.bytes().all(is_letter) {
-        return Err(wrong("has no host that can be asked"));
+        return Err(wrong("has no valid host"));
     }
     Ok((host, port))
 }
 
-/// A path of which only unreserved letters and `/` stay as they are.
+/// Escapes all characters of a path except unreserved ones and `/`.
 fn escaped(path: &str) -> String {
     escape(path, b"/")
 }
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_an_address_are_found() {
+    fn url_parts_are_parsed() {
         let address = url("https://Host.example:8443/a/b?token=secret#part");
         assert_eq!(address.full(), "https://host.example:8443/a/b?token=secret");
         assert_eq!(address.to_string(), "https://host.example:8443/a/b?…");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_location_is_read_from_where_it_was_given() {
+    fn a_location_is_resolved_relative_to_its_source() {
         let from = url("https://h/a/b?c");
         for (location, expected) in [
             ("https://other/x", "https://other/x"),
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn no_server_sends_us_to_this_machine_or_out_of_https() {
+    fn redirects_to_local_addresses_or_out_of_https_are_refused() {
         let may = |from: &str, to: &str| url(from).may_lead_to(&url(to)).is_ok();
         assert!(may("https://h/", "https://other/") && may("http://h/", "https://other/"));
         assert!(may("http://127.0.0.1:1/", "http://localhost:2/") && may("http://h/", "http://10.0.0.1/"));

@@ -1,8 +1,8 @@
-//! How fast blobs go to a server and come back, beside a plain gRPC copy of the same bytes in the same run; and how much
-//! of the way to a far server is hidden.
+//! Throughput of blobs to and from a server, compared with a plain gRPC copy of the same number of bytes in the same
+//! run; and latency that parallel lookups hide.
 //!
-//! `MC_BENCH_SERVER=127.0.0.1:8980 cargo bench -p mc-remote`, with a server that speaks gRPC there;
-//! `tests/remote/run.sh` starts one. Without the variable there is nothing to measure.
+//! Run `MC_BENCH_SERVER=127.0.0.1:8980 cargo bench -p mc-remote` with a gRPC server at that address;
+//! `tests/remote/run.sh` starts one. Without the variable nothing is measured.
 
 use std::error::Error;
 use std::io::{Read, Write};
@@ -34,14 +34,14 @@ use mc_store::traits::BlobStore;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// Parts of the composite: as many bytes as a small model, in tensors of the usual size.
+/// Parts of the composite: a small model's size, in tensors of the usual size.
 const N_PARTS: u64 = 32;
 const PART: usize = 8 << 20;
-/// Pieces of the plain copy.
+/// Bytes per message of the plain copy.
 const PIECE: usize = 1 << 20;
-/// Transfers each way; an even number, as both go first equally often.
+/// Transfers in each direction; an even number, so that both go first equally often.
 const N_ROUNDS: u64 = 6;
-/// Look-ups, as many as a model of seven billion parameters has steps.
+/// Lookups: the number of actions of a model with seven billion parameters.
 const N_LOOKUPS: u64 = 700;
 
 struct Step(u64);
@@ -60,15 +60,15 @@ impl Action for Step {
     }
 
     fn describe(&self) -> String {
-        "a step".to_owned()
+        "an action".to_owned()
     }
 
     fn run(&self, _: &dyn ActionContext) -> std::result::Result<Outputs, ActionError> {
-        Err(ActionError::failed("nobody runs it"))
+        Err(ActionError::failed("not run"))
     }
 }
 
-/// Bytes that no run had before.
+/// Bytes that no earlier run has used.
 fn noise(seed: u64, n_bytes: usize) -> Vec<u8> {
     let started =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_nanos());
@@ -113,7 +113,7 @@ fn remote(server: SocketAddr, folder: &Path) -> Result<Remote> {
     ))
 }
 
-/// Every blob after the other over one stream each, and nothing else: no hash.
+/// Uploads the blobs one after the other, one stream each, without hashing.
 async fn copy_up(server: SocketAddr, blobs: &[(String, Vec<u8>)]) -> Result<()> {
     let mut client = ByteStreamClient::connect(format!("http://{server}")).await?;
     for (name, bytes) in blobs {
@@ -138,7 +138,7 @@ fn rand_name(name: &str) -> u128 {
     u128::from_str_radix(&name[..32], 16).unwrap_or(1)
 }
 
-/// Each into a file of its own, as a copy does, and without waiting for the disk.
+/// Downloads each blob into a file of its own, without waiting for the disk.
 async fn copy_down(server: SocketAddr, blobs: &[(String, Vec<u8>)], folder: &Path) -> Result<()> {
     let mut client =
         ByteStreamClient::connect(format!("http://{server}")).await?.max_decoding_message_size(16 << 20);
@@ -165,20 +165,19 @@ fn seconds(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(began.elapsed().as_secs_f64())
 }
 
-/// Who moves the bytes.
+/// The copy under test.
 #[derive(Clone, Copy)]
 enum Whose {
     Plain,
     Ours,
 }
 
-/// Both, and in every other round the other one first: what the one leaves behind, on the disk and in memory, is no
-/// merit or fault of the other.
+/// Both copies, in alternating order: leftovers of one on the disk and in memory must not favor or slow down the other.
 fn in_turn(round: u64) -> [Whose; 2] {
     if round.is_multiple_of(2) { [Whose::Plain, Whose::Ours] } else { [Whose::Ours, Whose::Plain] }
 }
 
-/// A composite up and down, beside the plain copy of as many other bytes.
+/// Uploads and downloads a composite, and as many other bytes with the plain copy.
 fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime) -> Result<[[f64; 2]; 2]> {
     let plain: Vec<(String, Vec<u8>)> = (0..N_PARTS)
         .map(|part| noise(1000 * round + part, PART))
@@ -190,7 +189,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     for part in 0..N_PARTS {
         parts.push(store.put_bytes(&noise(1000 * round + 500 + part, PART))?);
     }
-    // Nobody is to pay later for what is not on the disk yet.
+    // Unsynced writes must not slow down a later measurement.
     store.sync()?;
     let outputs = Outputs::from([("whole".to_owned(), Output::Composite(parts))]);
     let node = node(noise(round, 8).iter().fold(0, |number, &byte| number << 8 | u64::from(byte)));
@@ -216,7 +215,7 @@ fn throughput(server: SocketAddr, round: u64, runtime: &tokio::runtime::Runtime)
     Ok([up, down])
 }
 
-/// A way on which everything takes so long, and as much as one likes travels at a time.
+/// A proxy that adds latency but no limit on throughput.
 fn far(server: SocketAddr, one_way: Duration) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
@@ -229,7 +228,8 @@ fn far(server: SocketAddr, one_way: Duration) -> Result<SocketAddr> {
                 continue;
             };
             for (mut from, mut to) in [(client, server_again), (server, client_again)] {
-                // Else a small packet waits until the one before it was acknowledged, longer than the way takes.
+                // Without this a small packet waits for the previous acknowledgment, which takes longer than the
+                // latency.
                 drop(to.set_nodelay(true));
                 let (sender, late) = channel::<(Instant, Vec<u8>)>();
                 thread::spawn(move || {
@@ -258,7 +258,7 @@ fn far(server: SocketAddr, one_way: Duration) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// Seconds that all look-ups take, so many at a time.
+/// Duration of all lookups in seconds, with this many in parallel.
 fn lookups(server: SocketAddr, n_askers: usize) -> Result<f64> {
     let folder = tempfile::tempdir()?;
     let store = LocalStore::open(&folder.path().join("store"))?;
@@ -286,7 +286,7 @@ fn lookups(server: SocketAddr, n_askers: usize) -> Result<f64> {
         Ok(())
     })?;
     if failed.into_inner() > 0 {
-        return Err("a look-up failed".into());
+        return Err("a lookup failed".into());
     }
     Ok(elapsed)
 }
@@ -311,7 +311,7 @@ fn main() -> Result<()> {
             rounds.iter().map(|round| format!("{:.2}", round[way][0] / round[way][1])).collect();
         writeln!(out, "  {name:<5} {share:.2}  ({})", each.join(", "))?;
     }
-    writeln!(out, "{N_LOOKUPS} look-ups, time in round trips of the way there")?;
+    writeln!(out, "{N_LOOKUPS} lookups, time in round trips of the way there")?;
     for round_trip in [2, 20, 100] {
         let way = far(server, Duration::from_millis(round_trip / 2))?;
         let round_trips = |seconds: f64| seconds * 1000.0 / round_trip as f64;

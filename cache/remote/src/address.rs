@@ -1,4 +1,4 @@
-//! What kind of server an address names.
+//! Kinds of servers, by address.
 
 use std::path::PathBuf;
 
@@ -8,15 +8,15 @@ use mc_fetch::url::Url;
 use crate::error::RemoteError;
 use crate::transports::grpc::settings::Place;
 
-/// What an address may begin with.
+/// Schemes of an address.
 const SCHEMES: &str = "`file://`, `http://`, `https://`, `s3://`, `oci://`, `grpc://`, `grpcs://` or `unix:`";
 
-/// Where a team's cache is.
+/// Address of a remote cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// A folder that all share: `file:///mnt/team/mc`.
+    /// A shared folder: `file:///mnt/team/mc`.
     Folder(PathBuf),
-    /// A server that keeps `/ac` and `/cas`, as Bazel's HTTP caches do.
+    /// A server with `/ac` and `/cas`, like Bazel's HTTP caches.
     Http(Url),
     /// A folder of a bucket: `s3://bucket/folder`.
     S3 {
@@ -27,20 +27,20 @@ pub enum Address {
     },
     /// A repository of a registry: `oci://registry/repository`.
     Oci {
-        /// The registry: a host, and a port where it has one.
+        /// The registry: a host and an optional port.
         registry: String,
         /// The repository.
         repository: String,
     },
-    /// A server that speaks the Remote Execution API: `grpc://`, `grpcs://`, `unix:`.
+    /// A server with the Remote Execution API: `grpc://`, `grpcs://`, `unix:`.
     Grpc(Place),
 }
 
 impl Address {
-    /// Reads an address.
+    /// Parses an address.
     ///
     /// # Errors
-    /// When it names no kind of server that we know.
+    /// Fails if the address does not name a supported kind of server.
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
         let wrong = |reason: &str| RemoteError::Address {
             address: without_secrets(text).to_owned(),
@@ -54,7 +54,7 @@ impl Address {
             return Ok(Self::Grpc(Place::Unix(path.to_owned())));
         }
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(wrong(&format!("expected {SCHEMES} and a place")));
+            return Err(wrong(&format!("expected {SCHEMES} and a location")));
         };
         let over = |scheme: &str| {
             Url::parse(&format!("{scheme}://{rest}")).map_err(|error| wrong(&error.to_string()))
@@ -86,13 +86,13 @@ impl Address {
     }
 }
 
-/// An address without a name and a password, and without a query, which may be a leave to read.
+/// An address without user name, password and query, which may hold secrets.
 fn without_secrets(address: &str) -> &str {
     let address = address.split('?').next().unwrap_or_default();
     address.rsplit_once('@').map_or(address, |(_, rest)| rest)
 }
 
-/// Whether a registry may have a repository of this name.
+/// Returns true if a registry allows a repository of this name.
 fn is_repository(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     name.split('/').all(|part| !part.is_empty() && !part.starts_with('.') && part.bytes().all(is_letter))
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_says_what_kind_of_server_it_is() {
+    fn an_address_selects_the_kind_of_server() {
         assert_eq!(Address::parse("file:///mnt/a").unwrap(), Address::Folder(PathBuf::from("/mnt/a")));
         assert!(matches!(Address::parse("https://cache.example/mc").unwrap(), Address::Http(_)));
         let bucket =
@@ -136,7 +136,7 @@ mod tests {
         assert!(reported("gopher://a").starts_with("`gopher://a`: expected `file://`, `http://`, "));
         assert!(reported("ftp://me:pass@word@host/").starts_with("`host/`: expected "));
         assert!(reported("https://me@host/a?sig=secret").starts_with("`host/a`: "));
-        assert!(reported("/mnt/a").ends_with("or `unix:` and a place"));
+        assert!(reported("/mnt/a").ends_with("or `unix:` and a location"));
         assert_eq!(
             reported("unix:a"),
             "`unix:a`: expected a path from the root, as in `unix:/run/cache.sock`"

@@ -1,14 +1,14 @@
-//! Keys for a bucket, and its place: the variables and files of AWS's tools.
+//! Keys and location of a bucket, from the variables and files of AWS's tools.
 //!
-//! | what | from |
+//! | value | source |
 //! |---|---|
 //! | keys | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, else the profile |
 //! | region | `AWS_REGION`, `AWS_DEFAULT_REGION`, else the profile |
 //! | endpoint | `AWS_ENDPOINT_URL_S3`, `AWS_ENDPOINT_URL`, else the profile |
 //! | profile | `AWS_PROFILE`, else `default`, in `~/.aws/credentials` and `~/.aws/config` |
 //!
-//! Whoever calls has read the environment and the files. Machines that give roles to what runs on them, and logins
-//! through a browser, are not asked: `aws configure export-credentials --format env` gives variables for both.
+//! The caller reads the environment and the files. Roles of machines and browser logins are not supported directly:
+//! `aws configure export-credentials --format env` prints variables for both.
 
 pub(crate) mod bucket;
 pub(crate) mod signature;
@@ -17,25 +17,25 @@ use std::collections::BTreeMap;
 
 use mc_fetch::secret::Secret;
 
-/// Keys with which requests are signed.
+/// Keys that sign requests.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// Which ones they are; anybody may see it.
+    /// The public identifier of the key.
     pub id: String,
-    /// The key itself.
+    /// The secret key.
     pub secret: Secret,
-    /// A token that is sent with them, where the keys are good for a time only.
+    /// The session token of temporary keys.
     pub token: Option<Secret>,
 }
 
-/// Keys, and the place of the buckets that they are for.
+/// Keys, and the location of the buckets that they are for.
 #[derive(Clone, Debug)]
 pub struct Account {
     /// The keys.
     pub keys: Keys,
     /// The region of the bucket.
     pub region: Option<String>,
-    /// Another server than AWS's.
+    /// Address of a server other than AWS's.
     pub endpoint: Option<String>,
 }
 
@@ -50,20 +50,20 @@ pub struct NoKeys {
 }
 
 impl Account {
-    /// Reads what the tools of AWS would read.
+    /// Reads the same settings as AWS's tools.
     ///
-    /// * `variable`: a variable of the environment
-    /// * `credentials`, `config`: the two files; empty where there is none
+    /// * `variable`: looks up an environment variable
+    /// * `credentials`, `config`: the text of the two files; empty for a missing file
     ///
     /// # Errors
-    /// When there are no keys.
+    /// Fails if there are no keys.
     pub fn read(
         variable: &dyn Fn(&str) -> Option<String>,
         credentials: &str,
         config: &str,
     ) -> Result<Self, NoKeys> {
         let profile = variable("AWS_PROFILE").unwrap_or_else(|| "default".to_owned());
-        // In this file every profile but the default one is called so.
+        // In this file every profile except the default has this prefix.
         let mut section = section(config, &format!("profile {profile}"));
         if profile == "default" {
             section.extend(self::section(config, &profile));
@@ -77,7 +77,7 @@ impl Account {
         };
         let [id, secret, token] =
             ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(variable);
-        // Never half from here and half from there: the parts would not fit.
+        // Key parts from two sources would not fit together.
         let keys = keys(id, secret, token).or_else(|| {
             let [id, secret, token] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"]
                 .map(|key| section.get(key).cloned());
@@ -91,7 +91,7 @@ impl Account {
     }
 }
 
-/// The values below `[name]`. Lines that are set in belong to what stands above them, and are none of ours.
+/// The values below `[name]`. Indented lines belong to the setting above them and are skipped.
 fn section(text: &str, name: &str) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut is_wanted = false;
@@ -103,7 +103,7 @@ fn section(text: &str, name: &str) -> BTreeMap<String, String> {
             && !line.starts_with([' ', '\t', '#', ';'])
             && let Some((key, value)) = line.split_once('=')
         {
-            // A comment after a value has white space before it.
+            // A comment after a value starts with white space.
             let value = value.split_once(" #").map_or(value, |(value, _)| value).trim();
             if !value.is_empty() {
                 found.insert(key.trim().to_ascii_lowercase(), value.to_owned());
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn without_keys_the_message_says_where_they_are_looked_for() {
+    fn without_keys_the_message_names_their_sources() {
         let reported = read(&[("AWS_PROFILE", "nobody")], FILE).unwrap_err().to_string();
         assert!(
             reported.contains("profile `nobody`") && reported.contains("AWS_ACCESS_KEY_ID"),

@@ -1,7 +1,7 @@
-//! Blobs of the server that are needed here: promised as long as nobody reads them, and then brought.
+//! Downloads of blobs that this machine needs: a promised blob is downloaded when it is first read.
 //!
-//! How bytes come is in `incoming`, what travels together in `fetch`, what comes as chunks in `joined`, and what a
-//! server has no more in `losses`. Results are `lookup`'s.
+//! `incoming` verifies bytes, `fetch` schedules transfers, `joined` assembles chunks, and `lost_blobs` tracks blobs
+//! that a server no longer has. `lookup` handles results.
 
 pub(crate) mod fetch;
 pub(crate) mod incoming;
@@ -24,14 +24,14 @@ use crate::session::Session;
 /// The time at which the blobs of a result are fetched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fetching {
-    /// With the result.
+    /// Together with the result.
     AtOnce,
-    /// As soon as somebody reads them.
+    /// On the first read.
     #[default]
     WhenRead,
 }
 
-/// Blobs that come, or may come.
+/// Downloads of blobs.
 pub(crate) struct Download {
     pub(crate) session: Arc<Session>,
     pub(crate) fetcher: Fetcher,
@@ -51,16 +51,16 @@ impl Download {
         }
     }
 
-    /// Number of blobs that were promised and could not be had.
+    /// Number of promised blobs that could not be downloaded.
     pub(crate) fn n_lost(&self) -> usize {
         self.n_lost.load(Ordering::Relaxed)
     }
 
-    /// Brings blobs that the server promised, all that are not here.
+    /// Downloads the given promised blobs that are missing from the store.
     ///
     /// # Errors
-    /// When the server fails, or the store cannot be written. What the server has not any more, or sends wrongly, is
-    /// counted in [`Self::n_lost`].
+    /// Fails if the server fails or the store cannot be written. Blobs that the server no longer has, or sends with
+    /// wrong bytes, are counted in [`Self::n_lost`].
     pub(crate) fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
         let promised = &self.session.notes.promised;
         let mut absent = BTreeSet::new();
@@ -84,7 +84,7 @@ impl Download {
             return Err(error.into());
         }
         let nothing = BTreeSet::new();
-        // Also those that it promised in a digest function that it has no more.
+        // Includes blobs that were promised in a digest function that the server no longer supports.
         let lost: Vec<&BlobDigest> = absent.difference(brought.as_ref().unwrap_or(&nothing)).collect();
         self.n_lost.fetch_add(lost.len(), Ordering::Relaxed);
         let function = self.session.known_function();
@@ -96,8 +96,8 @@ impl Download {
         brought.map(drop)
     }
 
-    /// Tells whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just
-    /// now does not: most of what it promised is never read. Where everything is to be here, no promise is as good.
+    /// Returns true if a blob was promised and no finding contradicts the promise. A temporarily unreachable server
+    /// does not contradict it, because most promised blobs are never read. With [`Fetching::AtOnce`] no promise counts.
     pub(crate) fn promises(&self, ours: &BlobDigest) -> bool {
         if self.fetching == Fetching::AtOnce {
             return false;

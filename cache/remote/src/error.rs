@@ -1,102 +1,102 @@
-//! What goes wrong with a server.
+//! Errors of the remote cache.
 
 use std::io;
 
 use mc_fetch::error::FetchError;
 use mc_store::error::StoreError;
 
-/// The server, or the way to it, fails.
+/// A failure of the server, the connection, or this machine.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
-    /// An address that names no kind of server that we know.
+    /// An address that does not name a supported kind of server.
     #[error("`{address}`: {reason}")]
     Address {
-        /// The address, without what must not be seen.
+        /// The address, without secrets.
         address: String,
-        /// What was expected.
+        /// The expected form.
         reason: String,
     },
-    /// A file of a shared folder.
+    /// A file operation in a shared folder failed.
     #[error("{path}: {source}")]
     Folder {
-        /// Which.
+        /// The file.
         path: String,
-        /// What the system says.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A server refused, or could not be reached.
+    /// An HTTP server refused a request or could not be reached.
     #[error("{0}{hint}", hint = hint(.0))]
     Server(#[from] FetchError),
-    /// A server that speaks gRPC refused, or could not be reached.
+    /// A gRPC server refused a call or could not be reached.
     #[error("{server}: {method}: {code}: {reason}{hint}", hint = rpc_hint(code))]
     Rpc {
-        /// Who.
+        /// The server.
         server: String,
-        /// What was asked.
+        /// The method.
         method: &'static str,
-        /// The kind of failure, as gRPC calls it.
+        /// The gRPC status code.
         code: String,
-        /// What the server says, or the system.
+        /// The error text of the server or the operating system.
         reason: String,
     },
-    /// A server that cannot be used at all.
+    /// The server lacks something that `mc` needs.
     #[error("{0}")]
     Unusable(String),
-    /// A file with a key that cannot be used.
+    /// A key file cannot be used.
     #[error("{path}: {reason}")]
     Key {
-        /// Which.
+        /// The file.
         path: String,
-        /// What was expected, or what the system says.
+        /// The expected form, or the error of the operating system.
         reason: String,
     },
-    /// A blob that the server does not take.
-    #[error("{server} takes blobs of at most {max} bytes; this one has {n_bytes}")]
+    /// The blob exceeds the server's limit.
+    #[error("{server} accepts blobs of at most {max} bytes; this one has {n_bytes}")]
     TooLarge {
-        /// Who.
+        /// The server.
         server: String,
-        /// Bytes of the blob.
+        /// Size of the blob in bytes.
         n_bytes: u64,
-        /// The limit.
+        /// The limit in bytes.
         max: u64,
     },
-    /// Bytes that are not those that were asked for.
-    #[error("{server} sent {found} for {expected}; what it sends is not believed")]
+    /// Bytes that do not match the requested digest.
+    #[error("{server} sent {found} for {expected}; the response was discarded")]
     InvalidResponse {
-        /// Who.
+        /// The server.
         server: String,
-        /// What was asked for.
+        /// The requested digest.
         expected: String,
-        /// What came.
+        /// The digest or length found.
         found: String,
     },
-    /// Something that is no result, under the key of one.
-    #[error("{server} sent what is no result: {reason}")]
+    /// The value under the key of a result is not a result.
+    #[error("{server} sent an invalid result: {reason}")]
     NoResult {
-        /// Who.
+        /// The server.
         server: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
-    /// The store on this machine.
+    /// An error of the local store.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Bytes of an input or an output on this machine.
+    /// An error with the bytes of a local input or output.
     #[error("{0}")]
     Local(String),
-    /// It failed before, so it is not asked again.
+    /// The server failed before, so it is not asked again.
     #[error("The remote cache failed before")]
     Off,
 }
 
-/// What to do where a server wants to know who asks.
-const WHO_ASKS: &str = "; say who asks with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
-                        to registries also with `docker login`, to buckets with the keys of AWS's tools";
+/// Help for a server that requires authentication.
+const AUTHENTICATION_HELP: &str = "; authenticate with `--credential-helper PROGRAM`, `~/.netrc` or `--remote-header NAME=VALUE`, \
+                        for registries also with `docker login`, for buckets with the keys of AWS's tools";
 
-/// What to do about it, at the end of a message.
+/// Help at the end of an error message.
 fn hint(error: &FetchError) -> String {
     match error {
-        FetchError::Denied { url, .. } if url.is_private() => WHO_ASKS.to_owned(),
+        FetchError::Denied { url, .. } if url.is_private() => AUTHENTICATION_HELP.to_owned(),
         _ => {
             let help = error.help().unwrap_or_default();
             let mut letters = help.chars();
@@ -106,18 +106,18 @@ fn hint(error: &FetchError) -> String {
     }
 }
 
-/// The same for a kind of failure, as gRPC calls it.
+/// Same as [`hint`], for a gRPC status code.
 fn rpc_hint(code: &str) -> &'static str {
-    if matches!(code, "Unauthenticated" | "PermissionDenied") { WHO_ASKS } else { "" }
+    if matches!(code, "Unauthenticated" | "PermissionDenied") { AUTHENTICATION_HELP } else { "" }
 }
 
 impl RemoteError {
-    /// What a writer of the store on this machine said.
+    /// Converts an error returned by a writer of the local store.
     pub(crate) fn of_writer(error: io::Error) -> Self {
         StoreError::from_writer(error).map_or_else(|error| Self::Local(error.to_string()), Self::Store)
     }
 
-    /// Whether the server is to blame as a whole, and not one blob or this machine.
+    /// Returns true if the error concerns the server as a whole, and not one blob or this machine.
     pub fn is_of_server(&self) -> bool {
         match self {
             Self::Server(FetchError::TooLarge { .. }) => false,
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_what_to_do_about_it() {
+    fn a_refusal_includes_help() {
         let reported = |address: &str, status: u16| {
             let (url, message) = (Url::parse(address).unwrap(), String::new());
             RemoteError::from(match status {
@@ -153,14 +153,14 @@ mod tests {
             })
             .to_string()
         };
-        assert!(reported("https://h/", 401).ends_with(WHO_ASKS));
-        assert!(reported("http://h/", 401).contains("; nothing secret is sent over plain `http`"));
-        assert!(reported("https://h/", 413).contains("; whoever runs the server can raise its limit"));
+        assert!(reported("https://h/", 401).ends_with(AUTHENTICATION_HELP));
+        assert!(reported("http://h/", 401).contains("; secrets are not sent over plain `http`"));
+        assert!(reported("https://h/", 413).contains("; the server's operator can raise its limit"));
         let rpc = |code: &str| {
             let (server, code, reason) = ("s".to_owned(), code.to_owned(), "r".to_owned());
             RemoteError::Rpc { server, method: "m", code, reason }.to_string()
         };
-        assert!(rpc("PermissionDenied").ends_with(WHO_ASKS));
+        assert!(rpc("PermissionDenied").ends_with(AUTHENTICATION_HELP));
         assert_eq!(rpc("Unavailable"), "s: m: Unavailable: r");
     }
 }

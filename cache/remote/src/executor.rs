@@ -1,6 +1,6 @@
-//! A service that runs actions for others.
+//! A service that runs actions remotely.
 //!
-//! Which actions are run, and with which blobs, is `workers`' to say; here is only the question and its answers.
+//! `workers` decides which actions run and uploads their blobs; this module only defines the request and its results.
 
 use std::time::Duration;
 
@@ -9,46 +9,46 @@ use mc_digest::digest::BlobDigest;
 use crate::error::RemoteError;
 use crate::function::DigestFunction;
 
-/// An action that is to be run.
+/// An action to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Task {
-    /// The `Action` message, which is in the server's store as all that it names.
+    /// The `Action` message, which the server's store already holds together with all blobs that it names.
     pub action: BlobDigest,
     /// The digest function of the server.
     pub function: DigestFunction,
-    /// The time for which it may wait until a worker takes it.
+    /// Limit on the time in the queue until a worker starts the action.
     pub queue: Duration,
-    /// The time for which it may run; the action says so, too.
+    /// Limit on the run time, which the `Action` message also states.
     pub run: Duration,
 }
 
 /// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It came to an end: the `ActionResult`, whose exit code may be that of a failure.
+    /// It finished with an `ActionResult`, whose exit code may report a failure.
     Ran(Vec<u8>),
-    /// It was not begun, because these blobs are not there.
+    /// It was not started, because these blobs are missing.
     Missing(Vec<BlobDigest>),
-    /// No worker took it in time.
+    /// No worker started it in time.
     Queued,
-    /// It was given up, and why.
+    /// It was abandoned, for this reason.
     NotRun(String),
-    /// The caller wants no answer any more.
+    /// The caller cancelled it.
     Cancelled,
 }
 
 /// A service that runs actions.
 pub trait Executor: Send + Sync {
-    /// The name of the service in messages.
+    /// The service's name in messages.
     fn name(&self) -> String;
 
-    /// Checks that it runs actions whose digests are made in this way; asked once, before anything is sent.
+    /// Checks that the service runs actions with digests of this function; called once, before any upload.
     ///
     /// # Errors
-    /// When it does not, or fails.
+    /// Fails if it does not, or if the service fails.
     fn check(&self, function: DigestFunction) -> Result<(), RemoteError>;
 
-    /// Has an action run, and waits for its end.
+    /// Runs an action and waits for its end.
     ///
     /// * `begins`: told when a worker takes the action; again, if it is taken anew
     /// * `is_cancelled`: asked a few times a second; when it says so, the action is given up

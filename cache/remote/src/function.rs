@@ -1,16 +1,16 @@
-//! Digest functions: BLAKE3, which is ours, and SHA-256, which every server knows.
+//! Digest functions: BLAKE3, which the local store uses, and SHA-256, which every server supports.
 //!
-//! Both have 32 bytes, so a [`BlobDigest`] carries either; which one it is, its place says, never the digest.
+//! Both have 32 bytes, so a [`BlobDigest`] holds either; the context defines which one it is.
 
 use mc_digest::digest::{BlobDigest, Digest};
 use mc_digest::hasher::Hasher;
 
-/// How bytes are named.
+/// A digest function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DigestFunction {
-    /// As the store does.
+    /// The function of the local store.
     Blake3,
-    /// As nearly all servers do.
+    /// The function of nearly all servers.
     Sha256,
 }
 
@@ -23,16 +23,16 @@ impl DigestFunction {
     }
 }
 
-/// A digest of bytes that come piece by piece.
+/// An incremental digest computation.
 pub enum Hashing {
     /// BLAKE3.
     Blake3(Box<Hasher>),
-    /// SHA-256, and how many bytes there were.
+    /// SHA-256, and the number of bytes.
     Sha256(Box<ring::digest::Context>, u64),
 }
 
 impl Hashing {
-    /// Nothing yet.
+    /// Starts with no bytes.
     pub fn new(function: DigestFunction) -> Self {
         match function {
             DigestFunction::Blake3 => Self::Blake3(Box::new(Hasher::new())),
@@ -42,7 +42,7 @@ impl Hashing {
         }
     }
 
-    /// More bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Blake3(hasher) => {
@@ -55,7 +55,7 @@ impl Hashing {
         }
     }
 
-    /// The digest of all.
+    /// The digest of all bytes.
     pub fn finish(self) -> BlobDigest {
         match self {
             Self::Blake3(hasher) => hasher.finish(),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_functions_give_what_their_makers_publish() {
+    fn both_functions_match_published_digests() {
         let sha = DigestFunction::Sha256.digest(b"abc");
         assert_eq!(sha.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad/3");
         assert_eq!(DigestFunction::Blake3.digest(b"abc"), BlobDigest::of(b"abc"));

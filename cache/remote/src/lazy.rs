@@ -1,4 +1,4 @@
-//! A store in which promised blobs are as good as there: they come when somebody opens them.
+//! A store that also contains promised blobs: it downloads them when they are opened.
 
 use mc_digest::digest::BlobDigest;
 use mc_store::error::StoreError;
@@ -8,11 +8,11 @@ use mc_store::traits::{BlobStore, BlobWriter};
 use crate::error::RemoteError;
 use crate::remote::Remote;
 
-/// The store of this machine and what a team's cache promised beside it.
+/// The local store and the promises of a remote cache.
 pub struct LazyStore<'a> {
-    /// What is here.
+    /// The local store.
     pub local: &'a dyn BlobStore,
-    /// Who made promises.
+    /// The remote cache.
     pub remote: &'a Remote,
 }
 
@@ -27,7 +27,7 @@ impl BlobStore for LazyStore<'_> {
         }
         match self.remote.bring(self.local, std::slice::from_ref(digest)) {
             Err(RemoteError::Store(error)) => Err(error),
-            // Why it does not come, the breaker and the count of losses remember.
+            // The breaker and the count of lost blobs record the reason.
             Ok(()) | Err(_) => self.local.open(digest),
         }
     }

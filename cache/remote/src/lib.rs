@@ -1,10 +1,9 @@
-//! The team's cache: what was built on one machine is a hit on all others.
+//! The remote cache: results that one machine built are hits on all others.
 //!
-//! A server is a [`transport::Transport`], of which [`transports`] holds one for each kind of server. [`remote::Remote`]
-//! does with it what a build needs, in the words of the Remote Execution API: actions and results have the keys and the
-//! encoding that Bazel's servers know. It is made of three parts over one session: looking results up, downloading blobs
-//! and uploading both. Whatever comes from a server is checked before it is believed, and nothing is sent unless somebody
-//! asked for it.
+//! A server implements [`transport::Transport`]; [`transports`] has one implementation per kind of server.
+//! [`remote::Remote`] offers the operations of a build in terms of the Remote Execution API: actions and results use
+//! the keys and encoding of Bazel's servers. Its three parts share one session: look up results, download blobs, upload
+//! both. Everything from a server is verified before use, and nothing is uploaded unless the user enables it.
 
 pub mod address;
 pub mod aws;

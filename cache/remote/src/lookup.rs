@@ -1,7 +1,7 @@
-//! Results of actions: whether the server has one under an action's key, and who signed it.
+//! Lookup of results: finds the result under an action's key, and its signer.
 //!
-//! How a result is read is in [`result`], how its blobs become ones of the store in [`adopt`]. Nothing is fetched here
-//! ([`crate::download`]) and nothing sent ([`crate::upload`]).
+//! [`result`] parses results, [`adopt`] maps their blobs to the store. Fetching is in [`crate::download`], sending in
+//! [`crate::upload`].
 
 pub(crate) mod adopt;
 pub(crate) mod result;
@@ -25,17 +25,17 @@ use crate::session::Session;
 use crate::session::naming::encoded;
 use crate::signing::Signer;
 
-/// Results whose trees have more bytes are taken over one at a time.
+/// Results with more bytes of trees are adopted one at a time.
 const LARGE_TREES: u64 = 1 << 20;
 
-/// Looks results up.
+/// Looks up results.
 pub(crate) struct Lookup {
     session: Arc<Session>,
     download: Arc<Download>,
-    /// Held by whoever takes a result over that has long lists in it.
+    /// Locked while a result with large trees is adopted.
     large: Mutex<()>,
     n_unsigned: AtomicUsize,
-    /// Number of results that were none, and why the first was.
+    /// Number of invalid results, and the reason for the first.
     unreadable: Mutex<Option<(usize, String)>>,
 }
 
@@ -50,20 +50,20 @@ impl Lookup {
         }
     }
 
-    /// Number of results that were left alone because nobody who is trusted signed them.
+    /// Number of results ignored because no trusted key signed them.
     pub(crate) fn n_unsigned(&self) -> usize {
         self.n_unsigned.load(Ordering::Relaxed)
     }
 
-    /// Number of results that were none at all, and why the first was.
+    /// Number of invalid results, and the reason for the first.
     pub(crate) fn unreadable(&self) -> Option<(usize, String)> {
         self.lock_unreadable().clone()
     }
 
-    /// The outputs of an action, and who signed them; see [`crate::remote::Remote::lookup`].
+    /// The outputs of an action and their attesters; see [`crate::remote::Remote::lookup`].
     ///
     /// # Errors
-    /// When the server fails, or has something under the key that is no result.
+    /// Fails if the server fails, or the value under the key is not a result.
     pub(crate) fn lookup(
         &self,
         store: &dyn BlobStore,
@@ -100,10 +100,10 @@ impl Lookup {
         Ok(adopt(&self.download, function, store, &result)?.map(|outputs| (outputs, attester)))
     }
 
-    /// Tells whether clients that ask for signatures as we do would take the result that the server has under a key.
+    /// Returns true if clients with the same signature settings would accept the server's result under a key.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn counts(
         &self,
         function: DigestFunction,
@@ -123,10 +123,10 @@ impl Lookup {
         }
     }
 
-    /// The key of an action there. Naming its sources is part of that, and remembered.
+    /// The server's key of an action. Computes and caches the server's digests of its sources.
     ///
     /// # Errors
-    /// When the server fails, or an input cannot be read.
+    /// Fails if the server fails, or an input cannot be read.
     pub(crate) fn key(
         &self,
         store: &dyn BlobStore,
@@ -137,8 +137,8 @@ impl Lookup {
         Ok(BlobDigest::new(key.hash, key.n_bytes))
     }
 
-    /// Waits, where a result has long lists in it, until nobody else takes such a one over: each costs a hundred
-    /// megabytes or more.
+    /// For a result with large trees, waits until no other thread adopts one: each takes a hundred megabytes of memory
+    /// or more.
     pub(crate) fn alone_with(&self, entry: &[u8]) -> Option<MutexGuard<'_, ()>> {
         let is_large = reapi_result::n_tree_bytes(entry) > LARGE_TREES;
         is_large.then(|| self.large.lock().unwrap_or_else(PoisonError::into_inner))

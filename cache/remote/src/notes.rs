@@ -1,4 +1,4 @@
-//! Knowledge of servers from before, in files beside the store. All of it may be lost; that costs time.
+//! Records about servers from earlier runs, in files next to the store. All of them may be lost, which costs only time.
 
 pub mod chunks;
 pub mod known;
@@ -14,21 +14,21 @@ use crate::notes::chunks::Chunks;
 use crate::notes::known::Known;
 use crate::notes::promised::Promised;
 
-/// Notes on blobs.
+/// Records about blobs.
 pub struct Notes {
-    /// Their names in another digest function.
+    /// Their digests in another digest function.
     pub known: Known,
-    /// Those that a server promised.
+    /// Blobs that a server promised.
     pub promised: Promised,
-    /// The chunks of which they consist.
+    /// Their chunks.
     pub chunks: Chunks,
 }
 
 impl Notes {
-    /// Those in a folder.
+    /// Opens the records in a folder.
     ///
-    /// * `server`: which one, which of its caches, and whose results count there; what was promised by another, or by
-    ///   somebody who is not trusted any more, is no promise of it
+    /// * `server`: identifies the server, the cache instance and the trusted keys; promises made under another identity
+    ///   do not count
     pub fn open(folder: &Path, server: &str) -> Self {
         let server = &Digest::of(server.as_bytes()).to_string()[..16];
         Self {
@@ -38,7 +38,7 @@ impl Notes {
         }
     }
 
-    /// The blob that is here under a name of the server, as far as that is known.
+    /// The local blob for a server digest, if known.
     pub(crate) fn here(&self, function: DigestFunction, theirs: &BlobDigest) -> Option<BlobDigest> {
         match function {
             DigestFunction::Blake3 => Some(*theirs),
@@ -46,7 +46,7 @@ impl Notes {
         }
     }
 
-    /// Takes note of the server's name of a blob of ours.
+    /// Records the server digest of a local blob.
     pub(crate) fn name(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) {
         if function == DigestFunction::Sha256 {
             self.known.add(ours, theirs);

@@ -1,7 +1,6 @@
-//! A team's cache: what a build does with a server.
+//! The remote cache, as a build uses it.
 //!
-//! One face for three parts that share a session: `lookup` for results, `download` for blobs that
-//! come, `upload` for what goes.
+//! Facade over three parts that share a session: `lookup` for results, `download` and `upload` for blobs.
 
 use std::sync::Arc;
 
@@ -21,7 +20,7 @@ use crate::signing::Signatures;
 use crate::transport::Transport;
 use crate::upload::Upload;
 
-/// A team's cache.
+/// A remote cache.
 pub struct Remote {
     pub(crate) session: Arc<Session>,
     pub(crate) download: Arc<Download>,
@@ -30,7 +29,7 @@ pub struct Remote {
 }
 
 impl Remote {
-    /// The cache behind a transport.
+    /// Creates the remote cache behind a transport.
     pub fn new(
         transport: Box<dyn Transport>,
         notes: Notes,
@@ -55,78 +54,78 @@ impl Remote {
     /// Returns the digest function of the server.
     ///
     /// # Errors
-    /// When the server has to be asked, and does not answer.
+    /// Fails if the server has to be asked and does not answer.
     pub fn function(&self) -> Result<DigestFunction, RemoteError> {
         self.session.function()
     }
 
-    /// Other properties of the server, for people.
+    /// Other properties of the server, for display.
     ///
     /// # Errors
-    /// When the server does not answer.
+    /// Fails if the server does not answer.
     pub fn details(&self) -> Result<Vec<(&'static str, String)>, RemoteError> {
         self.session.transport.details()
     }
 
-    /// Asks for what need not be there, to see whether the server answers.
+    /// Requests a key that need not exist, to check that the server answers.
     ///
     /// # Errors
-    /// When it does not, or did not before.
+    /// Fails if it does not answer, or failed before.
     pub fn check(&self) -> Result<(), RemoteError> {
         self.session.check()
     }
 
-    /// Tells whether the server failed, and is not asked any more.
+    /// Returns true if the server failed and is no longer asked.
     pub fn has_failed(&self) -> bool {
         self.session.reading.is_open()
     }
 
-    /// The reason why the server is not asked any more, if it failed.
+    /// The failure that stopped requests to the server.
     pub fn failure(&self) -> Option<String> {
         self.session.reading.reason()
     }
 
-    /// The reason why nothing is sent any more, if the server did not take something.
+    /// The failure that stopped uploads.
     pub fn send_failure(&self) -> Option<String> {
         self.upload.failure()
     }
 
-    /// The first thing that the server sent and that was not believed.
+    /// The first response that failed verification.
     pub fn invalid_response(&self) -> Option<String> {
         self.session.findings.invalid_response()
     }
 
-    /// Number of blobs that the server had no more, though a result of its names them.
+    /// Number of blobs that results on the server name but the server no longer has.
     pub fn n_gone(&self) -> usize {
         self.session.findings.n_gone()
     }
 
-    /// Number of results that were none at all, and why the first was.
+    /// Number of invalid results, and the reason for the first.
     pub fn unreadable(&self) -> Option<(usize, String)> {
         self.lookup.unreadable()
     }
 
-    /// Number of blobs that were promised and could not be had. After such a loss a build is to be tried again.
+    /// Number of promised blobs that could not be downloaded. After such a loss the build should be repeated.
     pub fn n_lost(&self) -> usize {
         self.download.n_lost()
     }
 
-    /// Number of results that were left alone because nobody who is trusted signed them.
+    /// Number of results ignored because no trusted key signed them.
     pub fn n_unsigned(&self) -> usize {
         self.lookup.n_unsigned()
     }
 
-    /// Bytes of blobs that came and that went.
+    /// Downloaded and uploaded bytes of blobs.
     pub fn traffic(&self) -> (u64, u64) {
         (self.download.fetcher.incoming.n_bytes(), self.upload.outgoing.n_bytes())
     }
 
-    /// The outputs of an action, and who signed them; `None` when they are not known there, nobody who is trusted signed
-    /// them, or one of their blobs is gone. Blobs are in the store, or promised. Where no signature is asked for, none is
-    /// looked at, and nobody answers for the result.
+    /// The outputs of an action and their attesters. `None` if the server has no result, no trusted key signed it, or
+    /// one of its blobs is gone. The blobs are in the store or promised. If no trusted keys are configured, signatures
+    /// are not checked and the result has no attesters.
     ///
     /// # Errors
-    /// When the server fails, or has something under the key that is no result.
+    /// Fails if the server fails, or the value under the key is not a result.
     pub fn lookup(
         &self,
         store: &dyn BlobStore,
@@ -135,51 +134,51 @@ impl Remote {
         self.lookup.lookup(store, made)
     }
 
-    /// The key of an action there. Naming its sources is part of that, and remembered.
+    /// The server's key of an action. Computes and caches the server's digests of its sources.
     ///
     /// # Errors
-    /// When the server fails, or an input cannot be read.
+    /// Fails if the server fails, or an input cannot be read.
     pub fn key(&self, store: &dyn BlobStore, made: &LocalAction<'_>) -> Result<BlobDigest, RemoteError> {
         self.lookup.key(store, made)
     }
 
-    /// Brings blobs that the server promised, all that are not here.
+    /// Downloads the given promised blobs that are missing from the store.
     ///
     /// # Errors
-    /// When the server fails, or the store cannot be written. What the server has not any more, or sends wrongly, is
-    /// counted in [`Self::n_lost`].
+    /// Fails if the server fails or the store cannot be written. Blobs that the server no longer has, or sends with
+    /// wrong bytes, are counted in [`Self::n_lost`].
     pub fn bring(&self, store: &dyn BlobStore, ours: &[BlobDigest]) -> Result<(), RemoteError> {
         self.download.bring(store, ours)
     }
 
-    /// Tells whether a blob was promised, and nothing is known that speaks against it. A server that cannot be asked just
-    /// now does not: most of what it promised is never read. Where everything is to be here, no promise is as good.
+    /// Returns true if a blob was promised and no finding contradicts the promise. A temporarily unreachable server
+    /// does not contradict it, because most promised blobs are never read. With [`Fetching::AtOnce`] no promise counts.
     pub fn promises(&self, ours: &BlobDigest) -> bool {
         self.download.promises(ours)
     }
 
-    /// After a loss: asks which of the blobs that were promised so far are gone as well, and takes note of them.
+    /// After a loss, asks the server which of the promised blobs are also gone, and records them.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub fn look_for_losses(&self, store: &dyn BlobStore) -> Result<(), RemoteError> {
         self.download.losses.look(store)
     }
 
-    /// The server's results and its promises count no more.
+    /// Ignores the server's results and promises from now on.
     pub fn give_up(&self) {
         self.session.findings.give_up();
     }
 
-    /// Tells whether the server's results and its promises count no more.
+    /// Returns true if the server's results and promises are ignored.
     pub fn is_given_up(&self) -> bool {
         self.session.findings.is_given_up()
     }
 
-    /// Sends what an action gave.
+    /// Uploads the result of an action.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub fn upload(
         &self,
         store: &dyn BlobStore,
@@ -189,11 +188,12 @@ impl Remote {
         self.upload.upload(store, made, outputs)
     }
 
-    /// Tells whether the server has no result for an action that clients with our settings would take, and all blobs of
-    /// the action's outputs are here to be sent. A blob that is not here any more is on the server: it was promised.
+    /// Returns true if the server has no result for an action that clients with the same settings would accept, and all
+    /// output blobs are available for upload. A blob that is not local counts as available: it was promised, so the
+    /// server has it.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub fn lacks(
         &self,
         store: &dyn BlobStore,

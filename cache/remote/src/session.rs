@@ -1,8 +1,7 @@
-//! One server during one command: the way to it, what is known of it, and whether it is still asked.
+//! State of one server during one command: transport, findings, and breaker.
 //!
-//! Everything that is done with a server shares its session: [`crate::lookup`], [`crate::download`] and
-//! [`crate::upload`]. Outside, digests are of the server's function; inside, of the store's; what they have in common is
-//! in [`naming`].
+//! All operations on a server share its session: [`crate::lookup`], [`crate::download`] and [`crate::upload`]. A
+//! transport uses digests of the server's function, the callers use the store's; [`naming`] maps between them.
 
 pub(crate) mod breaker;
 pub(crate) mod findings;
@@ -24,7 +23,7 @@ use crate::session::parallel::in_parallel;
 use crate::signing::Signatures;
 use crate::transport::Transport;
 
-/// Questions at a time, where a server is asked about one blob after the other.
+/// Parallel requests to a server that answers for one blob at a time.
 const N_QUESTIONS: usize = 8;
 
 /// One server during one command.
@@ -32,11 +31,10 @@ pub(crate) struct Session {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) notes: Notes,
     pub(crate) signatures: Signatures,
-    /// For results and blobs that come. What is sent has others, because a server that may only be read is of use all
-    /// the same.
+    /// Breaker for results and downloads. Uploads have their own, because a read-only server is still useful.
     pub(crate) reading: Breaker,
     pub(crate) findings: Findings,
-    /// The digest function of the server, once it was asked.
+    /// The server's digest function, once known.
     function: OnceLock<DigestFunction>,
 }
 
@@ -60,42 +58,42 @@ impl Session {
     /// Returns the digest function of the server.
     ///
     /// # Errors
-    /// When the server has to be asked, and does not answer.
+    /// Fails if the server has to be asked and does not answer.
     pub(crate) fn function(&self) -> Result<DigestFunction, RemoteError> {
         let function = self.transport.function()?;
         Ok(*self.function.get_or_init(|| function))
     }
 
-    /// As [`Self::function`], for whoever wants to read something there.
+    /// Same as [`Self::function`], before a read.
     ///
     /// # Errors
-    /// As [`Self::function`], or when the server failed before.
+    /// Same as [`Self::function`], and fails if the server failed before.
     pub(crate) fn function_to_read(&self) -> Result<DigestFunction, RemoteError> {
         self.reading.ask(|| self.function())
     }
 
-    /// The digest function of the server, if it was asked already.
+    /// The server's digest function, if already known.
     pub(crate) fn known_function(&self) -> Option<DigestFunction> {
         self.function.get().copied()
     }
 
-    /// Asks for what need not be there, to see whether the server answers.
+    /// Requests a key that need not exist, to check that the server answers.
     ///
     /// # Errors
-    /// When it does not, or did not before.
+    /// Fails if it does not answer, or failed before.
     pub(crate) fn check(&self) -> Result<(), RemoteError> {
         let key = self.function_to_read()?.digest(b"");
-        // Whether it is slow, those say who need an answer: this one may stand behind all that is sent.
+        // This request may queue behind uploads, so its duration does not count as slow.
         self.reading.ask(|| self.transport.result(&key)).map(|_| ())
     }
 
-    /// Asks which of some blobs the server has not.
+    /// Asks the server which of some blobs it lacks.
     ///
-    /// * `breaker`: of those on whose behalf it is asked
-    /// * `asked`: in order
+    /// * `breaker`: the breaker of the calling operation
+    /// * `asked`: sorted
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn absent(
         &self,
         breaker: &Breaker,
@@ -108,13 +106,13 @@ impl Session {
             breaker.ask_shortly(|| self.transport.missing(some))
         })?;
         let mut absent: BTreeSet<BlobDigest> = absent.into_iter().flatten().collect();
-        // A server may name what it was not asked for.
+        // A server may name blobs that were not part of the request.
         absent.retain(|blob| asked.binary_search(blob).is_ok());
         Ok(absent)
     }
 
-    /// Takes note of a blob that came with other bytes than its name says.
-    pub(crate) fn disbelieve(&self, theirs: &BlobDigest, expected: String, found: String) {
+    /// Records a blob whose bytes did not match its digest.
+    pub(crate) fn record_mismatch(&self, theirs: &BlobDigest, expected: String, found: String) {
         let mismatch = RemoteError::InvalidResponse { server: self.name(), expected, found };
         self.findings.mismatched(*theirs, mismatch.to_string());
     }

@@ -1,11 +1,11 @@
-//! Signatures on results: who may put a result where everybody reads it.
+//! Signatures on results: authorize writers of a shared cache.
 //!
-//! Whoever can write to a cache could put a wrong result under a right key. Where a team asks for signatures, a result
-//! counts only when it was signed with a key that the team trusts. Keys are Ed25519, in the PEM files that
-//! `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` write. What is signed is the action's key and the
-//! result without its signature, which names every blob by digest.
+//! Anyone with write access to a cache could store a wrong result under a valid key. With trusted keys configured, only
+//! results signed by one of them count. Keys are Ed25519, in the PEM files that `openssl genpkey -algorithm ed25519`
+//! and `openssl pkey -pubout` write. The signature covers the action's key and the result without its signature, which
+//! names every blob by digest.
 //!
-//! A key is known by the digest of its public half, which the store of this machine notes beside a result.
+//! A key is identified by the digest of its public half, which the local store records with a result.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -21,36 +21,36 @@ use ring::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 
 use crate::error::RemoteError;
 
-/// What signatures are called among the notes on a result.
+/// The name of a signature among a result's auxiliary metadata.
 pub(crate) const NOTE: &str = "mc.signature.ed25519";
 
-/// A longer file is none of keys.
+/// Limit on the size of a key file.
 const MAX_KEYS: u64 = 1 << 20;
 
-/// So that a signature on a result is no signature on anything else.
+/// Prevents the use of a signature on a result for any other purpose.
 const CONTEXT: &[u8] = b"mc result 1\n";
 
-/// What stands before the 32 bytes of a public key: the algorithm, as X.509 writes it.
+/// The DER prefix of a 32-byte public key: the algorithm in X.509 encoding.
 const PUBLIC_HEAD: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// The key with which results are signed.
+/// The private key that signs results.
 pub struct Signer(Ed25519KeyPair);
 
-/// The keys whose signatures count.
+/// The trusted public keys.
 #[derive(Debug, Default)]
 pub struct Trusted(Vec<[u8; 32]>);
 
-/// Who signs here, and who is trusted; anyone, where nobody is named.
+/// The signing key and the trusted keys. Without trusted keys, every result counts.
 #[derive(Debug, Default)]
 pub struct Signatures {
-    /// The key with which results are signed.
+    /// The private key that signs results.
     pub signer: Option<Signer>,
-    /// The keys whose signatures count.
+    /// The trusted public keys.
     pub trusted: Option<Trusted>,
 }
 
 impl Signatures {
-    /// Whose results count: something that is the same wherever the same keys are trusted.
+    /// An identifier of the trusted keys: equal sets of keys give equal text.
     pub fn whose(&self) -> String {
         let Some(Trusted(keys)) = &self.trusted else { return "anyone's".to_owned() };
         let keys: BTreeSet<String> = keys.iter().map(|key| BASE64_STANDARD.encode(key)).collect();
@@ -65,32 +65,32 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// The private key in a PEM file.
+    /// Reads the private key from a PEM file.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if the file has none.
     pub fn read(path: &Path) -> Result<Self, RemoteError> {
         Self::parse(&text(path)?).map_err(|reason| wrong(path.display(), &reason))
     }
 
-    /// The private key that a variable holds: in PEM, or the path of such a file. The value is in no message, since it
-    /// may be the key, or what is left of one.
+    /// Reads the private key from a variable, which holds a PEM text or the path of a PEM file. No message contains the
+    /// value, since it may be the key or part of one.
     ///
     /// # Errors
-    /// When there is none.
+    /// Fails if there is none.
     pub fn of_variable(name: &str, value: &str) -> Result<Self, RemoteError> {
         if is_pem(value) {
             return Self::parse(value).map_err(|reason| wrong(name, &reason));
         }
         let text = read_text(Path::new(value), MAX_KEYS).map_err(|error| {
-            // A refusal names the path, which may be what is left of a key.
+            // An error may name the path, which may be part of a key.
             let error = match PathError::of(&error) {
                 Some(_) => "it is not a regular file, or too long".to_owned(),
                 None => error.to_string(),
             };
             wrong(name, &format!("expected a key in PEM, or the path of its file: {error}"))
         })?;
-        Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file that it names {reason}")))
+        Self::parse(&text).map_err(|reason| wrong(name, &format!("in the file at this path, {reason}")))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
@@ -98,11 +98,11 @@ impl Signer {
             "expected a private Ed25519 key in PEM, as `openssl genpkey -algorithm ed25519` writes";
         let key = blocks(text, "PRIVATE KEY")?;
         let [key] = key.as_slice() else { return Err(expected.to_owned()) };
-        // Without the public key, which the first version of the format does not hold.
+        // The public key is optional: version 1 of the format lacks it.
         Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self).map_err(|_| expected.to_owned())
     }
 
-    /// This key alone, as one whose signatures count.
+    /// The public half of this key, as the only trusted key.
     pub fn trusted(&self) -> Trusted {
         let key = self.0.public_key().as_ref().first_chunk().expect("a public Ed25519 key has 32 bytes");
         Trusted(vec![*key])
@@ -114,10 +114,10 @@ impl Signer {
 }
 
 impl Trusted {
-    /// The public keys in a PEM file, one or more.
+    /// Reads one or more public keys from a PEM file.
     ///
     /// # Errors
-    /// When there is none, or something else.
+    /// Fails if the file has none, or contains anything else.
     pub fn read(path: &Path) -> Result<Self, RemoteError> {
         let expected = "expected public Ed25519 keys in PEM, as `openssl pkey -pubout` writes";
         let keys = blocks(&text(path)?, "PUBLIC KEY").map_err(|reason| wrong(path.display(), &reason))?;
@@ -126,12 +126,12 @@ impl Trusted {
         keys.filter(|keys| !keys.is_empty()).map(Self).ok_or_else(|| wrong(path.display(), expected))
     }
 
-    /// The owners of the keys.
+    /// The owners of the keys, as attesters.
     pub fn attesters(&self) -> Attesters {
         self.0.iter().map(attester).collect()
     }
 
-    /// The owner of the key that made a signature; `None` when it is none of these.
+    /// The owner of the key that made a signature; `None` if none of these keys made it.
     pub(crate) fn signer(&self, signature: &[u8], key: &BlobDigest, result: &[u8]) -> Option<Attester> {
         let message = message(key, result);
         let has_signed = |trusted: &&[u8; 32]| {
@@ -149,7 +149,7 @@ fn message(key: &BlobDigest, result: &[u8]) -> Vec<u8> {
     [CONTEXT, format!("{key}\n").as_bytes(), result].concat()
 }
 
-/// Whether a text holds keys, and not the path of a file.
+/// Returns true if a text contains keys, rather than the path of a file.
 pub fn is_pem(text: &str) -> bool {
     text.contains("-----BEGIN ")
 }
@@ -158,7 +158,7 @@ fn text(path: &Path) -> Result<String, RemoteError> {
     read_text(path, MAX_KEYS).map_err(|error| wrong(path.display(), &error.to_string()))
 }
 
-/// The bytes between the lines that begin and end each block of this name.
+/// The decoded blocks with this name.
 fn blocks(text: &str, name: &str) -> Result<Vec<Vec<u8>>, String> {
     let (begin, end) = (format!("-----BEGIN {name}-----"), format!("-----END {name}-----"));
     let mut blocks = Vec::new();
@@ -183,12 +183,12 @@ mod tests {
 
     use super::*;
 
-    // LocalAction with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+    // Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
     const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
     const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 
     #[test]
-    fn what_was_signed_is_known_again_and_nothing_else_is() {
+    fn only_signed_bytes_have_a_valid_signature() {
         let folder = tempfile::tempdir().unwrap();
         let (private, public) = (folder.path().join("key.pem"), folder.path().join("key.pub"));
         fs::write(&private, PRIVATE).unwrap();
@@ -209,7 +209,7 @@ mod tests {
             assert_eq!(trusted.signer(signature, &key, result), None);
         }
         assert_eq!(Trusted::default().signer(&signature, &key, b"result"), None);
-        // A file may hold several keys, and the wrong file is told of.
+        // A file may hold several keys, and a file of the wrong kind is reported.
         fs::write(&public, format!("{PUBLIC}{PUBLIC}")).unwrap();
         assert_eq!(Trusted::read(&public).unwrap().0.len(), 2);
         for (read, expected) in [
@@ -232,7 +232,7 @@ mod tests {
             Signer::of_variable("KEY", value).map(|signer| signer.sign(&BlobDigest::of(b"a"), b""))
         };
         let signed = read(PRIVATE).unwrap();
-        // A line break may become a blank on its way through a variable.
+        // A shell may turn line breaks in a variable into spaces.
         for value in [&PRIVATE.replace('\n', " "), &path("key.pem")] {
             assert_eq!(read(value).unwrap(), signed);
         }

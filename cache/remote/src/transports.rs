@@ -1,5 +1,5 @@
-//! The kinds of servers, one file each: each is a [`crate::transport::Transport`], and knows nothing of results, names
-//! on this machine or what is worth sending.
+//! The kinds of servers, one file each. Each implements [`crate::transport::Transport`] and is independent of results,
+//! local digests and upload policy.
 
 pub mod absent;
 mod answer;

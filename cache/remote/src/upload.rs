@@ -1,7 +1,6 @@
-//! Outputs that were made here on their way to the server: blobs that are missing there, and the result last, so that it
-//! never promises what is not there.
+//! Upload of local outputs: first the missing blobs, then the result, so that a result never names missing blobs.
 //!
-//! Which blobs are missing, and how they travel, is in [`outgoing`]; where their bytes are, in [`bytes`].
+//! [`outgoing`] selects and transfers the missing blobs; [`bytes`] locates their bytes.
 
 pub(crate) mod bytes;
 pub(crate) mod outgoing;
@@ -26,14 +25,14 @@ use crate::signing::NOTE;
 use crate::upload::bytes::Bytes;
 use crate::upload::outgoing::Outgoing;
 
-/// Blobs that are hashed at a time, to learn what the server calls them.
+/// Number of blobs that are hashed in parallel to compute their server digests.
 const N_NAMED: usize = 4;
 
-/// Sends results.
+/// Uploads results.
 pub(crate) struct Upload {
     session: Arc<Session>,
     pub(crate) outgoing: Outgoing,
-    /// Apart from blobs: where workers alone may write results, they still need what they read.
+    /// Separate from the breaker for blobs: if only workers may write results, they still need their input blobs.
     recording: Breaker,
 }
 
@@ -42,15 +41,15 @@ impl Upload {
         Self { outgoing: Outgoing::new(Arc::clone(&session)), session, recording: Breaker::default() }
     }
 
-    /// The reason why no result is sent any more, if the server did not take something.
+    /// The failure that stopped the upload of results.
     pub(crate) fn failure(&self) -> Option<String> {
         self.outgoing.failure().or_else(|| self.recording.reason())
     }
 
-    /// Sends what an action gave.
+    /// Uploads the result of an action.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn upload(
         &self,
         store: &dyn BlobStore,
@@ -83,11 +82,12 @@ impl Upload {
         self.recording.ask(|| self.session.transport.put_result(&key, &result, &named))
     }
 
-    /// Tells whether the server has no result for an action that clients with our settings would take, and all blobs of
-    /// the action's outputs are here to be sent. A blob that is not here any more is on the server: it was promised.
+    /// Returns true if the server has no result for an action that clients with the same settings would accept, and all
+    /// output blobs are available for upload. A blob that is not local counts as available: it was promised, so the
+    /// server has it.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn lacks(
         &self,
         lookup: &Lookup,
@@ -135,11 +135,11 @@ impl Upload {
     }
 }
 
-/// Outputs in the server's digests, with what is known of their blobs by the same names.
+/// Outputs in the server's digests, with the BLAKE3 hashes and locations of their blobs.
 #[derive(Default)]
 struct Named<'a> {
     outputs: Outputs,
-    /// Our hashes.
+    /// BLAKE3 hashes.
     hashes: BTreeMap<BlobDigest, Digest>,
     bytes: BTreeMap<BlobDigest, Bytes<'a>>,
 }

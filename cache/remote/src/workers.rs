@@ -1,13 +1,13 @@
-//! Steps that are done by workers of the team, where that pays: the action of the cache as one that can be run.
+//! Remote execution: converts an action into one that a remote worker can run, if that is worthwhile.
 //!
-//! The program that a worker runs is `mc` itself, a file of the input root beside the step's inputs. What comes back is
-//! taken over like any result of the team's cache.
+//! The worker's program is `mc` itself, a file in the input root next to the action's inputs. The result is adopted
+//! like any result of the remote cache.
 //!
-//! Nobody signs what workers make. Whoever asks for signatures, or signs, has to trust them as this machine before their
-//! results count ([`Workers::attester`]).
+//! Results of workers are unsigned. A user who requires or makes signatures has to trust the workers like the own
+//! machine before their results count ([`Workers::attester`]).
 //!
-//! A step goes to a worker if at least half of its inputs' bytes are there already, or all of them are few: otherwise
-//! sending them costs more than the step. Everything that goes wrong is a reason to do the step here.
+//! An action runs remotely if the server already has at least half of its input bytes, or if all of them are few;
+//! otherwise their upload costs more than the action. After any failure the action runs locally.
 
 mod claims;
 mod job;
@@ -40,55 +40,55 @@ use crate::workers::job::{Job, Terms, platform};
 use crate::workers::program::Program;
 use crate::workers::ran::{Ran, Written, in_one_line};
 
-/// Inputs that are sent in any case.
+/// Size of inputs that are uploaded in any case.
 const FEW_BYTES: u64 = 4 << 20;
-/// After so many failures, one after the other, workers are asked no more.
+/// Number of consecutive failures after which workers are no longer used.
 const MAX_FAILURES: u32 = 3;
-/// The longest output of a worker's program that is looked at.
+/// Limit on the bytes read of a worker program's output.
 const MAX_TEXT: u64 = 1 << 20;
 
 /// Requirements on workers, and limits for them.
 pub struct WorkerRequirements {
-    /// Properties that a worker must have, such as `OSFamily` and `linux`.
+    /// Required properties of a worker, such as `OSFamily` and `linux`.
     pub properties: Vec<(String, String)>,
-    /// The time for which a step may wait until a worker takes it.
+    /// Limit on the time in the queue until a worker starts an action.
     pub queue: Duration,
-    /// The time for which it may run there.
+    /// Limit on the run time.
     pub run: Duration,
-    /// True if every step that can be done there is, wherever its inputs are.
+    /// True to run every supported action remotely, regardless of its inputs' location.
     pub all: bool,
-    /// Tells which steps can be done there.
+    /// Returns true for kinds of actions that can run remotely.
     pub kinds: fn(ActionKind) -> bool,
 }
 
-/// Workers of the team.
+/// Remote workers.
 pub struct Workers {
     executor: Box<dyn Executor>,
     program: Program,
     requirements: WorkerRequirements,
-    /// The answer of the service to whether it runs such steps at all.
+    /// Cached result of the check whether the service runs such actions.
     checked: OnceLock<Result<(), String>>,
     breaker: Breaker,
     n_failures: AtomicU32,
 }
 
-/// The likely reason, and what to do.
+/// The likely reason and its remedy.
 const OTHER_STORE: &str =
-    "if its workers read another store than the remote cache, name that one, or no cache";
+    "if its workers use another store than the remote cache, use that store as the cache, or no cache";
 
-/// The outcome of a step.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was done; its blobs are in the store, or promised.
+    /// It ran; its blobs are in the store, or promised.
     Done(Outputs),
-    /// It is none for workers, or sending its inputs does not pay.
+    /// It cannot run remotely, or uploading its inputs is not worthwhile.
     Stays,
-    /// It could not be done there, and why.
+    /// It failed remotely, for this reason.
     Failed(String),
 }
 
 impl Workers {
-    /// The workers behind a service; `tool` is the program that they run.
+    /// Creates the workers behind a service; `tool` is the program that they run.
     pub fn new(executor: Box<dyn Executor>, tool: Piece, requirements: WorkerRequirements) -> Self {
         Self {
             executor,
@@ -100,9 +100,9 @@ impl Workers {
         }
     }
 
-    /// The voucher for results of an executor's workers: they answer for them, as far as they are trusted.
+    /// The attester of results from an executor's workers.
     ///
-    /// * `address`: of the executor, as people write it
+    /// * `address`: the executor's address, as the user wrote it
     pub fn attester(address: &str) -> Attester {
         Attester::Workers(Digest::of(address.as_bytes()))
     }
@@ -112,7 +112,7 @@ impl Workers {
         self.executor.name()
     }
 
-    /// Has a step done, where that pays.
+    /// Runs an action remotely, if that is worthwhile.
     ///
     /// * `remote`: the store that workers read from
     /// * `tags`: what its result is kept from
@@ -120,7 +120,7 @@ impl Workers {
     /// * `is_cancelled`: asked a few times a second whether the step is still wanted
     ///
     /// # Errors
-    /// When this machine fails. What fails there is an [`Outcome::Failed`].
+    /// Fails if this machine fails. A remote failure is an [`Outcome::Failed`].
     pub fn execute(
         &self,
         remote: &Remote,
@@ -219,7 +219,7 @@ impl Workers {
         }
     }
 
-    /// Checks that the service can do anything with what would be sent.
+    /// Checks that the service supports these actions before anything is uploaded.
     fn check(&self, function: DigestFunction) -> Result<(), RemoteError> {
         let checked =
             self.checked.get_or_init(|| self.executor.check(function).map_err(|error| error.to_string()));
@@ -256,18 +256,18 @@ impl Workers {
         }
         let _alone = remote.lookup.alone_with(result);
         let Some(mut theirs) = ServerResult::read(&remote.download, function, result)? else {
-            return Ok(Outcome::Failed("a tree of its result is not there".to_owned()));
+            return Ok(Outcome::Failed("a tree of its result is missing".to_owned()));
         };
         let said = text(ran.stdout)?;
         theirs.claims.extend(claims_in(&said, &theirs.outputs));
         Ok(match adopt(&remote.download, function, store, &theirs)? {
             Some(outputs) => Outcome::Done(outputs),
-            None => Outcome::Failed(format!("a blob of its result is not there; {OTHER_STORE}")),
+            None => Outcome::Failed(format!("a blob of its result is missing; {OTHER_STORE}")),
         })
     }
 }
 
-/// Tells whether workers are near enough to the inputs.
+/// Returns true if the server has enough of the inputs.
 fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
     let n_bytes: u64 = inputs.iter().map(|blob| blob.n_bytes).sum();
     let n_missing: u64 = inputs.intersection(missing).map(|blob| blob.n_bytes).sum();
@@ -275,7 +275,7 @@ fn pays(inputs: &BTreeSet<BlobDigest>, missing: &BTreeSet<BlobDigest>) -> bool {
 }
 
 #[test]
-fn steps_go_where_their_inputs_are() {
+fn actions_run_where_their_inputs_are() {
     let blob = |seed: u8, n_bytes| BlobDigest::new(BlobDigest::of(&[seed]).hash, n_bytes);
     let (small, large, larger) = (blob(1, FEW_BYTES / 2), blob(2, 10 << 20), blob(3, 20 << 20));
     let set = |blobs: &[BlobDigest]| blobs.iter().copied().collect::<BTreeSet<_>>();

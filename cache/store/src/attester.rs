@@ -1,8 +1,8 @@
-//! Attesters for results of actions, and the trust in them.
+//! Attesters of action results, and the trust in them.
 //!
-//! A result is right if its maker ran the action on the bytes that its key names. A store cannot see that, so each
-//! record notes who answers for it. If results have to be signed, a record without a trusted voucher is a miss, so a
-//! result that came from an unsigned cache is never passed on as the user's own.
+//! A result is right if its maker ran the action on the bytes that its key names. A store cannot verify that, so each
+//! record names its attesters. If signatures are required, a record without a trusted attester is a miss, so a result
+//! from an unsigned cache is never passed on as the user's own.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,10 @@ use mc_digest::digest::Digest;
 
 use crate::record::{Reader, Writer};
 
-/// Somebody who answers for a result.
+/// An attester of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attester {
-    /// This machine, which ran the action itself and compared what it read with the key.
+    /// This machine, which ran the action itself and compared the bytes that it read with the key.
     Here,
     /// The owner of a signing key, by the digest of the public key.
     Key(Digest),
@@ -21,21 +21,21 @@ pub enum Attester {
     Workers(Digest),
 }
 
-/// Everybody who answers for a result. Nobody answers for one that came from an unsigned cache.
+/// The attesters of a result. A result from an unsigned cache has none.
 pub type Attesters = BTreeSet<Attester>;
 
-/// Attesters that are trusted.
+/// The trusted attesters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// All, and results without a voucher.
+    /// Everyone, including results without an attester.
     #[default]
     Anyone,
-    /// Those of this machine, and the named ones.
+    /// This machine and the given attesters.
     Only(Attesters),
 }
 
 impl Trust {
-    /// Tells whether a result with these vouchers counts.
+    /// Returns true if a result with these attesters counts.
     pub fn accepts<'a>(&self, attesters: impl IntoIterator<Item = &'a Attester>) -> bool {
         match self {
             Self::Anyone => true,
@@ -46,7 +46,7 @@ impl Trust {
     }
 }
 
-/// Encoded size of a voucher: its kind, and a digest, which is zero for [`Attester::Here`].
+/// Encoded size of an attester: its kind, and a digest, which is zero for [`Attester::Here`].
 const N_BYTES: usize = 8 + 32;
 
 pub(crate) fn encode(attesters: &Attesters, writer: &mut Writer) {
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_result_counts_when_somebody_who_is_trusted_answers_for_it() {
+    fn a_result_counts_with_a_trusted_attester() {
         let (ours, theirs) = (Attester::Key(Digest::of(b"ours")), Attester::Key(Digest::of(b"theirs")));
-        // An address is no key, whatever its digest.
+        // An address is not a key, even with an equal digest.
         let workers = Attester::Workers(Digest::of(b"ours"));
         let only = Trust::Only(Attesters::from([ours]));
         assert!(Trust::Anyone.accepts([]) && Trust::default().accepts([&theirs]));

@@ -1,11 +1,11 @@
-//! What can go wrong in the store, told to the person who can do something about it.
+//! Errors of the store, worded for the person who can fix them.
 
 use mc_digest::digest::BlobDigest;
 use mc_files::path_error::PathError;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A failure of the store. A missing blob or a damaged entry is not one: both are a miss.
+/// A failure of the store. A missing blob or a damaged entry is not a failure: both are a miss.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The disk, or the user's quota on it, is full.
@@ -15,24 +15,24 @@ pub enum StoreError {
         path = path.display()
     )]
     DiskFull {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file that did not fit.
         path: PathBuf,
         /// The number of bytes known to be needed when the write failed.
         needed: u64,
     },
-    /// Something is in the way that is not followed, opened or read, such as a link.
+    /// A link or another unexpected kind of file is in the path.
     #[error("{0}")]
     PathError(PathError),
-    /// The operating system refused.
+    /// An operation of the operating system failed.
     #[error("Could not {action} `{path}`: {source}{hint}", path = path.display(), hint = hint(source))]
     Io {
-        /// What was tried, as a verb.
+        /// The operation, as a verb.
         action: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The folder holds a store of another format.
@@ -61,9 +61,9 @@ pub enum StoreError {
         /// One of the entries found in it.
         found: String,
     },
-    /// A blob that an output consists of is not in the store.
+    /// A blob of an output is not in the store.
     #[error(
-        "The blob `{digest}`, a part of `{path}`, is not in the store; build again to make it anew",
+        "The blob `{digest}`, a part of `{path}`, is not in the store; build again to recreate it",
         path = path.display()
     )]
     MissingBlob {
@@ -72,18 +72,18 @@ pub enum StoreError {
         /// The output that needs it.
         path: PathBuf,
     },
-    /// A blob's bytes changed between its check and its copy.
+    /// A blob's bytes changed between verification and copy.
     #[error(
-        "The blob `{expected}` has bytes with digest `{found}` while `{path}` is made of it; \
-         build again to make it anew, and check the disk if this repeats",
+        "The blob `{expected}` had bytes with digest `{found}` when `{path}` was made from it; \
+         build again to recreate it, and check the disk if this repeats",
         path = path.display()
     )]
     CorruptBlob {
-        /// The digest that the bytes should have.
+        /// The expected digest.
         expected: BlobDigest,
-        /// The digest that they have.
+        /// The digest found.
         found: BlobDigest,
-        /// The output that was being made.
+        /// The output.
         path: PathBuf,
     },
     /// An output's name would leave its folder, or collides with another.
@@ -94,10 +94,10 @@ pub enum StoreError {
     InvalidOutputPath {
         /// The name.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         problem: &'static str,
     },
-    /// An input file changed while its bytes were hashed, so the digest would be of no state it ever had.
+    /// An input file changed while it was hashed, so the digest would not belong to any state of the file.
     #[error("The file `{path}` changed while it was read; build again when it is complete", path = path.display())]
     ChangedWhileRead {
         /// The file.
@@ -112,22 +112,22 @@ pub enum StoreError {
     RangeOutside {
         /// The file.
         path: PathBuf,
-        /// Where the range begins.
+        /// Start of the range.
         offset: u64,
-        /// How long it is.
+        /// Length of the range.
         len: u64,
-        /// How long the file is.
+        /// Length of the file.
         n_bytes: u64,
     },
 }
 
 impl StoreError {
-    /// Makes the error of a failed operation on `path`.
+    /// Creates the error of a failed operation on `path`.
     pub fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self::io_needing(action, path, 0, source)
     }
 
-    /// Makes the error of a failed write of a file known to need `needed` bytes.
+    /// Creates the error of a failed write of a file that needs at least `needed` bytes.
     pub fn io_needing(action: &'static str, path: &Path, needed: u64, source: io::Error) -> Self {
         if let Some(refused) = PathError::of(&source) {
             return Self::PathError(refused.clone());
@@ -140,30 +140,30 @@ impl StoreError {
         }
     }
 
-    /// Takes the store's error out of an error that a [`crate::traits::BlobWriter`] gave as an
-    /// [`io::Write`]; any other error is given back.
+    /// Extracts a store error from an error that a [`crate::traits::BlobWriter`] returned as [`io::Write`]; returns any
+    /// other error as `Err`.
     pub fn from_writer(error: io::Error) -> Result<Self, io::Error> {
         error.downcast::<Self>()
     }
 
-    /// Tells whether the cause is that a file or folder is not there.
+    /// Returns true if the cause is a missing file or folder.
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Tells whether the cause is that the folder may not be written to.
+    /// Returns true if the cause is missing write permission.
     pub fn is_read_only(&self) -> bool {
         let refuses =
             |kind| matches!(kind, io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied);
         matches!(self, Self::Io { source, .. } if refuses(source.kind()))
     }
 
-    /// Tells whether a blob is missing or was set aside because its bytes are wrong: another build makes it anew.
+    /// Returns true if a blob is missing or was set aside as corrupt: the next build makes it again.
     pub fn is_lost_blob(&self) -> bool {
         matches!(self, Self::MissingBlob { .. } | Self::CorruptBlob { .. })
     }
 
-    /// Whether the cause is a full disk.
+    /// Returns true if the cause is a full disk.
     pub fn is_disk_full(&self) -> bool {
         matches!(self, Self::DiskFull { .. })
     }
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_disk_says_what_to_do() {
+    fn a_full_disk_error_includes_help() {
         let full = io::Error::from_raw_os_error(28);
         let error = StoreError::io_needing("write", Path::new("/c/cas/ab/abcd"), 4096, full);
         assert_eq!(
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_error_survives_a_trip_through_a_writer() {
+    fn a_store_error_survives_conversion_through_a_writer() {
         let error = StoreError::ChangedWhileRead { path: "/a".into() };
         let through: io::Error = error.into();
         let back = StoreError::from_writer(through).unwrap();

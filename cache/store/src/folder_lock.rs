@@ -1,6 +1,6 @@
-//! A lock on a folder between processes, for the moments in which names in it come and go.
+//! An inter-process lock on a folder, for creating and removing names in it.
 //!
-//! The system releases it when the process ends, however it ends.
+//! The operating system releases it when the process ends, even after a crash.
 
 use std::fs::File;
 use std::io;
@@ -10,27 +10,27 @@ use mc_files::folder::Folder;
 
 use crate::error::StoreError;
 
-/// Attempts to lock a folder that others remove before the lock is held. Each is lost only when another process got
-/// further, so this many mean that the folder cannot be kept at all.
+/// Limit on attempts to lock a folder that other processes remove before the lock is held. An attempt fails only if
+/// another process made progress, so this many failures mean that the folder cannot be kept at all.
 const MAX_ATTEMPTS: usize = 10_000;
 
-/// A folder that nobody else has locked.
+/// A folder that this process has locked.
 #[derive(Debug)]
 pub(crate) struct LockedFolder {
     pub(crate) folder: Folder,
-    // Held for its lock.
+    // Holds the lock.
     _lock: File,
 }
 
-/// Creates the folder if need be and waits until nobody else has it locked; the lock lasts as long as what is returned.
+/// Creates the folder if necessary and waits for its lock, which is held until the returned value is dropped.
 ///
 /// # Errors
-/// If the folder cannot be created or locked, or a part of its path is a link.
+/// Fails if the folder cannot be created or locked, or a part of its path is a link.
 pub(crate) fn lock_folder(base: &Folder, path: &Path) -> Result<LockedFolder, StoreError> {
     let failed = |action, source| StoreError::io(action, &base.at(path), source);
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for _ in 0..MAX_ATTEMPTS {
-        // Another process may remove the folder at any moment before the lock is held.
+        // Another process may remove the folder until the lock is held.
         let folder = match base.create_folder(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 last = error;
@@ -40,7 +40,7 @@ pub(crate) fn lock_folder(base: &Folder, path: &Path) -> Result<LockedFolder, St
         };
         let lock = folder.file().map_err(|source| failed("open", source))?;
         lock.lock().map_err(|source| failed("lock", source))?;
-        // Removed before the lock, the folder has no name any more, and others lock its successor.
+        // If the folder was removed before it was locked, other processes lock its successor.
         let locked = folder.status().map_err(|source| failed("examine", source))?;
         if base.status_of(path).is_ok_and(|named| named.is_same_file(&locked)) {
             return Ok(LockedFolder { folder, _lock: lock });
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_at_a_time_holds_it_even_when_holders_remove_the_folder() {
+    fn the_lock_is_exclusive_even_if_holders_remove_the_folder() {
         let dir = tempfile::tempdir().unwrap();
         let base = Folder::open(dir.path()).unwrap();
         let path = Path::new("deep/locked");
@@ -69,7 +69,7 @@ mod tests {
                         let lock = lock_folder(&base, path).unwrap();
                         assert_eq!(n_inside.fetch_add(1, Ordering::SeqCst), 0);
                         n_inside.fetch_sub(1, Ordering::SeqCst);
-                        // The last act: whoever comes next makes another folder and locks that.
+                        // The next process creates and locks another folder.
                         base.remove_folder(path).unwrap();
                         drop(lock);
                     }

@@ -1,10 +1,10 @@
 //! Remembers the digests of input files and of ranges in them, so that a checkpoint is hashed once.
 //!
-//! A digest is remembered under the file's device and inode and believed while its whole stamp is the same, so a
-//! folder that is renamed or moved is not hashed again, and a touched file is. Nothing is remembered about a file
-//! that was written within the last moments before it was hashed (see [`crate::stamp`]).
+//! A digest is stored under the file's device and inode, and valid while the whole stamp is unchanged: a renamed or
+//! moved folder is not hashed again, a touched file is. Files that were modified within the last moments before hashing
+//! are not remembered (see [`crate::stamp`]).
 //!
-//! The notes of one file are one record; losing them costs a hashing.
+//! Each file has one record; losing it costs one hashing.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,7 +29,7 @@ const KIND: Kind = *b"inp1";
 /// Encoded size of a range with its digest.
 const RANGE_BYTES: usize = 8 + 8 + 32 + 8;
 
-/// Where a range begins and how many bytes it has.
+/// Offset and length of a range in bytes.
 type Range = (u64, u64);
 
 /// The digests of input files.
@@ -41,7 +41,7 @@ pub struct InputMemo {
     notes: Mutex<BTreeMap<(u64, u64), Notes>>,
 }
 
-/// What is known about the bytes of one file.
+/// Known digests of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Notes {
     stamp: FileStamp,
@@ -50,7 +50,7 @@ struct Notes {
 }
 
 impl InputMemo {
-    /// A memo whose records are in the folder `path` below `base`; they are read when they are needed.
+    /// A memo with records in the folder `path` below `base`, read on demand.
     pub fn new(base: Arc<Folder>, path: &Path, session: Arc<LazySession>) -> Self {
         Self { base, path: path.to_owned(), session, notes: Mutex::default() }
     }
@@ -58,7 +58,7 @@ impl InputMemo {
     /// The digest of a whole file.
     ///
     /// # Errors
-    /// If the file cannot be read, or changes while it is.
+    /// Fails if the file cannot be read, or changes meanwhile.
     pub fn digest_file(&self, path: &Path) -> Result<BlobDigest, StoreError> {
         self.digest(path, None)
     }
@@ -66,27 +66,27 @@ impl InputMemo {
     /// The digest of `len` bytes of a file from `offset`.
     ///
     /// # Errors
-    /// If the file cannot be read, changes while it is, or is shorter than the range.
+    /// Fails if the file cannot be read, changes meanwhile, or is shorter than the range.
     pub fn digest_range(&self, path: &Path, offset: u64, len: u64) -> Result<BlobDigest, StoreError> {
         self.digest(path, Some((offset, len)))
     }
 
-    /// Forgets what was noted of a file whose bytes turned out to be others though its stamp is the same, as when
-    /// somebody writes through a memory map. A file that is gone has no notes that anybody would read.
+    /// Removes the records of a file whose bytes changed without a change of its stamp, for example through a memory
+    /// map. The records of a deleted file are never read.
     pub fn forget(&self, path: &Path) {
         let Ok(metadata) = fs::metadata(path) else { return };
         let FileStamp { device, inode, .. } = FileStamp::of(&metadata);
         let mut notes = self.lock();
         notes.remove(&(device, inode));
-        // Where they cannot be removed, the next process finds out as this one did.
+        // If this fails, the next process detects the mismatch as this one did.
         drop(self.base.remove_file(&self.note(device, inode)));
     }
 
-    /// Writes down what was learned, for the next process. Done when the memo is dropped, too.
+    /// Writes new digests for the next process. Dropping the memo does this, too.
     pub fn save(&self) {
         let mut notes = self.lock();
         for ((device, inode), notes) in notes.iter_mut().filter(|(_, notes)| !notes.is_saved) {
-            // A full or read-only disk costs the next process a hashing, nothing else.
+            // On a full or read-only disk the next process only has to hash again.
             let path = self.note(*device, *inode);
             let saved =
                 self.session.get().and_then(|session| publish(session, &self.base, &path, &notes.encode()));
@@ -96,7 +96,7 @@ impl InputMemo {
     }
 
     fn digest(&self, path: &Path, range: Option<Range>) -> Result<BlobDigest, StoreError> {
-        // Opened only on a miss: a hit costs one look at the file's metadata.
+        // Opened only on a miss: a hit costs one `stat`.
         let metadata = fs::metadata(path).map_err(|source| StoreError::io("examine", path, source))?;
         let stamp = FileStamp::of(&metadata);
         let (offset, len) = range.unwrap_or((0, stamp.n_bytes));
@@ -145,7 +145,7 @@ impl InputMemo {
         sharded(&self.path, &Digest::of(&[device.to_le_bytes(), inode.to_le_bytes()].concat()))
     }
 
-    // Each change of the map is whole before the lock is given up.
+    // Each change of the map is complete before the lock is released.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(u64, u64), Notes>> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -233,7 +233,7 @@ mod tests {
         assert_eq!(memo.digest_file(&path).unwrap(), BlobDigest::of(b"two"));
     }
 
-    /// The digest of `path` under notes that say `believed` about the file as it is now.
+    /// The digest of `path` from records that state `believed` for the file's current stamp.
     fn recalled(memo: &InputMemo, path: &Path, believed: &[u8]) -> BlobDigest {
         let stamp = FileStamp::of(&fs::metadata(path).unwrap());
         memo.remember(&stamp, (0, stamp.n_bytes), BlobDigest::of(believed));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_is_believed_until_the_stamp_changes() {
+    fn a_digest_is_valid_until_the_stamp_changes() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let memo = fixture.memo();
@@ -252,18 +252,18 @@ mod tests {
     }
 
     #[test]
-    fn the_next_process_knows_what_this_one_learned_even_under_another_name() {
+    fn digests_are_kept_for_the_next_process_even_after_a_rename() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let moved = fixture.dir.path().join("b");
-        // A rename changes the time of change, so the notes are made after it; what counts is the inode.
+        // A rename changes the change time, so the records are written after it; they are found by inode.
         fs::rename(&path, &moved).unwrap();
         recalled(&fixture.memo(), &moved, b"told");
         assert_eq!(fixture.memo().digest_file(&moved).unwrap(), BlobDigest::of(b"told"));
     }
 
     #[test]
-    fn what_turned_out_to_be_wrong_is_forgotten_for_the_next_process_too() {
+    fn a_wrong_digest_is_removed_for_the_next_process_too() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         let memo = fixture.memo();
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_notes_are_no_notes() {
+    fn damaged_records_are_ignored() {
         let fixture = Fixture::new();
         let path = fixture.write("a", b"one");
         recalled(&fixture.memo(), &path, b"told");

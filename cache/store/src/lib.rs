@@ -1,10 +1,10 @@
 //! The content-addressed store, the action cache and the digest memo.
 //!
-//! One folder per user holds them, shared by workspaces and by `mc` processes that run at the same time.
-//! Three promises: every file appears whole or not at all; a blob is believed only if its bytes match its
-//! digest; the store's own notes are checked too, so that whatever is damaged is a miss and never a lie.
+//! One folder per user holds them, shared by workspaces and by concurrent `mc` processes. Three guarantees: every file
+//! appears complete or not at all; a blob is used only if its bytes match its digest; the store's own records are
+//! verified too, so that damage causes a miss and never a wrong result.
 //!
-//! This crate does not know what an action is, what the blobs mean, or that there is a network.
+//! This crate is independent of actions, of the meaning of blobs, and of the network.
 
 pub mod attester;
 pub mod duration_notes;

@@ -1,6 +1,6 @@
 //! Read-only bytes of a file, mapped into memory, cheap to clone.
 //!
-//! The only door to `memmap2` in this crate.
+//! The only user of `memmap2` in this crate.
 
 use std::fs::File;
 use std::ops::Deref;
@@ -17,7 +17,7 @@ pub struct MappedFile(Bytes);
 
 #[derive(Clone, Debug)]
 enum Bytes {
-    // The system refuses to map nothing, so an empty file is an empty vector.
+    // The system cannot map zero bytes, so an empty file is an empty vector.
     Heap(Arc<[u8]>),
     Map(Arc<memmap2::Mmap>),
 }
@@ -26,17 +26,17 @@ impl MappedFile {
     /// Maps the file at `path`.
     ///
     /// # Errors
-    /// If the file is not a regular one, or cannot be opened or mapped.
+    /// Fails if the file is not a regular one, or cannot be opened or mapped.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let file = regular::open(path).map_err(|source| StoreError::io("open", path, source))?;
         Self::of(&file, path)
     }
 
-    /// Maps `len` bytes of the file at `path` from `offset`, and nothing around them: whoever reads the tensors of a
-    /// large file one by one needs no more room among the process's addresses than the file has bytes.
+    /// Maps only the given range of the file at `path`: a reader of single tensors in a large file then needs no more
+    /// address space than the file has bytes.
     ///
     /// # Errors
-    /// If the file is not a regular one, cannot be opened or mapped, or is shorter.
+    /// Fails if the file is not a regular one, cannot be opened or mapped, or is shorter.
     pub fn open_range(path: &Path, offset: u64, len: u64) -> Result<Self, StoreError> {
         let file = regular::open(path).map_err(|source| StoreError::io("open", path, source))?;
         let n_bytes = file.metadata().map_err(|source| StoreError::io("examine", path, source))?.len();
@@ -50,7 +50,7 @@ impl MappedFile {
     /// Maps an open file; `path` is for the error. The mapping outlives `file`.
     ///
     /// # Errors
-    /// If the file cannot be mapped.
+    /// Fails if the file cannot be mapped.
     pub fn of(file: &File, path: &Path) -> Result<Self, StoreError> {
         let metadata = file.metadata().map_err(|source| StoreError::io("examine", path, source))?;
         let n_bytes = usize::try_from(metadata.len()).map_err(|_| {
@@ -64,14 +64,14 @@ impl MappedFile {
             return Ok(Self::from(Vec::new()));
         }
         #[expect(unsafe_code, reason = "a mapping costs no copy of a model that may exceed memory")]
-        // SAFETY: `MmapOptions::map` asks that the file is not changed while it is mapped. What we map is never
-        // changed by this program: blobs are renamed into place when complete, are read-only (0444) and are
-        // only ever unlinked or renamed, which keeps the mapped inode whole; inputs are never written to.
-        // Another program could still truncate the file, and touching a page past the new end would end
-        // this process by SIGBUS; it could also change bytes, which readers tolerate because they treat
-        // mapped bytes as foreign: plain `u8`, checked where they are parsed, hashed where they are copied.
-        // The same holds for every memory-mapping build tool; the store's checks of a doubtful blob read
-        // the file instead of mapping it, so that damage found there is an error and not a signal.
+        // SAFETY: `MmapOptions::map` requires that the file is not changed while it is mapped. This program never
+        // changes a mapped file: blobs are renamed into place when complete, are read-only (0444) and are only ever
+        // unlinked or renamed, which keeps the mapped inode whole; inputs are never written to. Another program could
+        // still truncate the file, and touching a page past the new end would end this process by SIGBUS; it could also
+        // change bytes, which readers tolerate because they treat mapped bytes as foreign: plain `u8`, checked where
+        // they are parsed, hashed where they are copied. The same holds for every memory-mapping build tool; the
+        // store's checks of a doubtful blob read the file instead of mapping it, so that damage found there is an error
+        // and not a signal.
         let map = unsafe { memmap2::MmapOptions::new().offset(offset).len(n_bytes).map(file) };
         let map = map.map_err(|source| StoreError::io("map", path, source))?;
         Ok(Self(Bytes::Map(Arc::new(map))))
@@ -79,20 +79,20 @@ impl MappedFile {
 }
 
 impl MappedFile {
-    /// Lets go of the memory of the first `n_bytes` bytes, for whoever reads a large blob once, from front to back.
-    /// They can still be read: then they come from the file again. Only whole pages count.
+    /// Releases the memory of the first `n_bytes` bytes, for callers that read a large blob once, from front to back. A
+    /// later access reads them from the file again. Only whole pages are released.
     pub fn release(&self, n_bytes: usize) {
         let Bytes::Map(map) = &self.0 else { return };
         let n_bytes = n_bytes.min(map.len()) / PAGES * PAGES;
         if n_bytes == 0 {
             return;
         }
-        #[expect(unsafe_code, reason = "a blob that is sent would else stay in memory as a whole")]
-        // SAFETY: the advice is dangerous where it drops bytes that are nowhere else. This mapping is shared with a
-        // file and was never written to, so a page that is dropped is read from that file when it is touched next;
-        // `bytes_are_the_same_after_they_were_let_go_of` compares. The range lies within the mapping.
+        #[expect(unsafe_code, reason = "an uploaded blob would otherwise stay in memory as a whole")]
+        // SAFETY: the advice is dangerous if it drops bytes that exist nowhere else. This mapping is shared with a file
+        // and was never written to, so a dropped page is read from that file on the next access;
+        // `released_bytes_can_be_read_again` compares. The range lies within the mapping.
         let advised = unsafe { map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, 0, n_bytes) };
-        // It is advice: a system that does not take it holds more memory, and nothing else is different.
+        // If the system ignores the advice, it only holds more memory.
         drop(advised);
     }
 }
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_the_same_after_they_were_let_go_of() {
+    fn released_bytes_can_be_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("blob");
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|index| (index / 3) as u8).collect();
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_mapped_and_nothing_around_it() {
+    fn only_the_given_range_is_mapped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
         let bytes: Vec<u8> = (0..300_000_u32).map(|index| (index / 7) as u8).collect();
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
+    fn the_error_names_a_missing_file() {
         let error = MappedFile::open(Path::new("/no/such/file")).unwrap_err();
         assert!(error.to_string().starts_with("Could not open `/no/such/file`: "), "{error}");
     }

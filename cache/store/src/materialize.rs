@@ -1,8 +1,8 @@
-//! Brings outputs from a store into a folder of the user, as ordinary files.
+//! Materializes outputs from a store into a folder of the user, as ordinary files.
 //!
-//! A folder of outputs appears whole or not at all: it is written aside and put in place by one rename. Files are clones
-//! where the file system can do that and copies elsewhere, never links, so that nothing the user does to them reaches the
-//! store. A folder that is as it was left is not written again; a record in the store says how it was left.
+//! A folder of outputs appears complete or not at all: it is written in a temporary folder and moved into place by one
+//! rename. Files are clones if the file system supports that and copies otherwise, never links, so that no change by
+//! the user reaches the store. An unchanged folder is not written again; a record in the store holds its last state.
 
 mod aside;
 mod left;

@@ -1,4 +1,4 @@
-//! A store that lives and dies with its process. For tests, and for builds that must leave no trace.
+//! A store in memory, for tests and for builds that must leave no trace.
 
 use crate::attester::Attester;
 use crate::error::StoreError;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// No blob in memory has more bytes than this.
+/// Limit on the size of a blob in memory.
 const ROOM: u64 = 1 << 30;
 
 /// Blobs and action results in memory.
@@ -25,13 +25,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    /// Forgets a blob, as an eviction would.
+    /// Removes a blob, as an eviction would.
     pub fn remove(&self, digest: &BlobDigest) {
         locked(&self.blobs).remove(digest);
     }
 }
 
-// A map is whole between any two of its calls, so a panic elsewhere does not spoil it.
+// Each call on the map is atomic, so the map stays valid after a panic elsewhere.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

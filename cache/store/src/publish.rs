@@ -1,7 +1,7 @@
-//! Makes a small file appear at once: written aside, then renamed.
+//! Publishes a small file atomically: writes a temporary file, then renames it.
 //!
-//! For the store's notes. They are not synced here: each carries a checksum ([`crate::record`]), so one that a loss of
-//! power cut short is a miss.
+//! Used for the store's own records. They are not synced: each carries a checksum ([`crate::record`]), so one that a
+//! power loss truncated is a miss.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,16 +14,17 @@ use mc_files::path_error::PathError;
 use crate::error::StoreError;
 use crate::session::Session;
 
-/// Permissions of everything that is complete: readable by all, writable by nobody.
+/// Permissions of everything that is complete: readable by everyone, writable by no one.
 pub(crate) const READ_ONLY: u32 = 0o444;
 
-/// The most bytes of a note. Every note is far smaller; a larger file is none of ours.
+/// Limit on the bytes of a record. All records are far smaller; a larger file was not written by a store.
 pub(crate) const MAX_NOTE: u64 = 256 << 20;
 
-/// Writes `bytes` to `path` below `base`, replacing what is there, and returns the file. The session must be on the same file system.
+/// Writes `bytes` to `path` below `base`, replacing an existing file, and returns the file. The session must be on the
+/// same file system.
 ///
 /// # Errors
-/// If the file cannot be written, or a folder above it is a link; then `path` is as it was.
+/// Fails if the file cannot be written, or a folder above it is a link; then `path` is unchanged.
 pub fn publish(session: &Session, base: &Folder, path: &Path, bytes: &[u8]) -> Result<File, StoreError> {
     let failed = |source| StoreError::io_needing("write", &base.at(path), bytes.len() as u64, source);
     let mut unfinished = session.file()?;
@@ -33,10 +34,10 @@ pub fn publish(session: &Session, base: &Folder, path: &Path, bytes: &[u8]) -> R
     unfinished.rename(base, path).map_err(failed)
 }
 
-/// Creates the folder below `base` that `path` lies in.
+/// Creates the parent folder of `path` below `base`.
 ///
 /// # Errors
-/// If it cannot be created, or a part of the path is a link.
+/// Fails if it cannot be created, or a part of the path is a link.
 pub(crate) fn create_parent(base: &Folder, path: &Path) -> Result<(), StoreError> {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => base
@@ -47,10 +48,10 @@ pub(crate) fn create_parent(base: &Folder, path: &Path) -> Result<(), StoreError
     }
 }
 
-/// The bytes of a note; `None` if there is none, or something else than a file has its name.
+/// The bytes of a record file; `None` if it is absent or not a regular file.
 ///
 /// # Errors
-/// If a folder above it is a link, or the system refuses.
+/// Fails if a folder above it is a link, or it cannot be read.
 pub(crate) fn read_note(base: &Folder, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match base.read(path, MAX_NOTE) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -60,7 +61,8 @@ pub(crate) fn read_note(base: &Folder, path: &Path) -> Result<Option<Vec<u8>>, S
     }
 }
 
-/// Tells whether an error says that something else is in the place of the file itself, and not of a folder above it.
+/// Returns true if the error means that the path itself, and not a folder above it, is something other than a regular
+/// file.
 pub(crate) fn is_in_place_of(base: &Folder, path: &Path, error: &io::Error) -> bool {
     match PathError::of(error) {
         Some(PathError::Link { path: link, .. }) => *link == base.at(path),

@@ -1,6 +1,6 @@
 //! Hashes ranges of files by reading them.
 //!
-//! Reading, not mapping: a file that shrinks or fails under our hands is then an error, not a signal.
+//! Reads rather than maps: a file that shrinks or fails during the read then causes an error, not a signal.
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
@@ -10,10 +10,10 @@ use std::os::unix::fs::FileExt;
 
 const CHUNK: u64 = 4 * 1024 * 1024;
 
-/// The digest of up to `len` bytes of `file` from `offset`. Its size tells how many there were.
+/// The digest of up to `len` bytes of `file` from `offset`. The size in the digest is the number of bytes read.
 ///
 /// # Errors
-/// If the file cannot be read.
+/// Fails if the file cannot be read.
 pub fn hash_range(file: &File, offset: u64, len: u64) -> io::Result<BlobDigest> {
     let mut hasher = Hasher::new();
     let mut buffer = vec![0; len.min(CHUNK) as usize];
@@ -35,7 +35,7 @@ mod tests {
     use std::io::Write;
 
     #[test]
-    fn a_range_is_hashed_and_its_end_is_seen() {
+    fn a_range_is_hashed_up_to_the_end_of_the_file() {
         let mut file = tempfile::tempfile().unwrap();
         let bytes: Vec<u8> = (0..10_000_000u32).map(|i| (i / 7) as u8).collect();
         file.write_all(&bytes).unwrap();

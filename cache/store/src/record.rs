@@ -1,22 +1,22 @@
-//! Small records in files: a kind, a length, a body, a checksum.
+//! Small records in files: kind, length, body, checksum.
 //!
-//! The store's own notes (action results, memos, what was materialized) are written in this form, so that a
-//! truncated, overwritten or foreign file is recognised and treated as absent. Blobs are not records.
+//! The store's own files (action results, memos, records of outputs) have this form, so that a truncated, overwritten
+//! or foreign file is recognized and treated as absent. Blobs are not records.
 //!
-//! Layout: kind (4 bytes), body length (`u32`), body, the first 16 bytes of the BLAKE3 hash of all before.
-//! Numbers are little-endian. A change of a body's layout is a new kind.
+//! Layout: kind (4 bytes), body length (`u32`), body, the first 16 bytes of the BLAKE3 hash of all preceding bytes.
+//! Numbers are little-endian. A change of a body's layout requires a new kind.
 
 use mc_digest::digest::{BlobDigest, Digest};
 
 const CHECKSUM: usize = 16;
 
-/// The name of a record's layout.
+/// Identifier of a record's layout.
 pub type Kind = [u8; 4];
 
-/// Seals a body. Bodies are notes, so 4 GiB are enough for each.
+/// Seals a body, which is limited to 4 GiB.
 ///
 /// # Panics
-/// If the body has 4 GiB or more.
+/// Panics if the body has 4 GiB or more.
 pub fn seal(kind: Kind, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(body.len()).expect("a record is smaller than 4 GiB");
     let mut sealed = Vec::with_capacity(kind.len() + 4 + body.len() + CHECKSUM);
@@ -28,7 +28,7 @@ pub fn seal(kind: Kind, body: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// The body of a file that is exactly one intact record of this kind.
+/// The body of a file that consists of exactly one intact record of this kind.
 pub fn unseal(kind: Kind, sealed: &[u8]) -> Option<&[u8]> {
     match unseal_first(kind, sealed)? {
         (body, []) => Some(body),
@@ -36,7 +36,7 @@ pub fn unseal(kind: Kind, sealed: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The body of the record that `sealed` starts with, and what follows it.
+/// The body of the record at the start of `sealed`, and the rest.
 pub fn unseal_first(kind: Kind, sealed: &[u8]) -> Option<(&[u8], &[u8])> {
     let rest = sealed.strip_prefix(&kind)?;
     let (len, rest) = rest.split_first_chunk::<4>()?;
@@ -57,13 +57,13 @@ impl Writer {
         self.bytes(&number.to_le_bytes())
     }
 
-    /// Appends bytes whose number the reader knows.
+    /// Appends bytes of a fixed length.
     pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    /// Appends bytes with their number in front.
+    /// Appends bytes after their length.
     pub fn sized(&mut self, bytes: &[u8]) -> &mut Self {
         self.u64(bytes.len() as u64).bytes(bytes)
     }
@@ -79,7 +79,7 @@ impl Writer {
     }
 }
 
-/// Reads a body field by field; `None` from any of its methods means that the body is not of this layout.
+/// Parses a body field by field; `None` from any of its methods means that the body does not have this layout.
 #[derive(Debug)]
 pub struct Reader<'a>(&'a [u8]);
 
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    /// The next bytes, as many as the number in front of them says.
+    /// The next bytes, with the length in front of them.
     pub fn sized(&mut self) -> Option<&'a [u8]> {
         let len = usize::try_from(self.u64()?).ok()?;
         let (bytes, rest) = self.0.split_at_checked(len)?;
@@ -114,14 +114,14 @@ impl<'a> Reader<'a> {
         Some(BlobDigest::new(Digest::from_bytes(self.array()?), self.u64()?))
     }
 
-    /// A number of items, each of at least `item` bytes: never more than the bytes that are left can hold, so
-    /// that it may be allocated for.
+    /// A number of items of at least `item` bytes each, limited by the remaining bytes, so that it is safe for an
+    /// allocation.
     pub fn count(&mut self, item: usize) -> Option<usize> {
         let count = usize::try_from(self.u64()?).ok()?;
         (count.checked_mul(item)? <= self.0.len()).then_some(count)
     }
 
-    /// Succeeds when everything was read.
+    /// Succeeds if everything was read.
     pub fn end(self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
@@ -135,7 +135,7 @@ mod tests {
     const KIND: Kind = *b"test";
 
     #[test]
-    fn every_flipped_bit_and_every_cut_is_noticed() {
+    fn every_flipped_bit_and_every_truncation_is_detected() {
         let sealed = seal(KIND, b"the body of a record");
         for byte_idx in 0..sealed.len() {
             assert_eq!(unseal(KIND, &sealed[..byte_idx]), None, "cut at {byte_idx}");
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_never_exceeds_the_bytes_that_are_left() {
+    fn a_count_never_exceeds_the_remaining_bytes() {
         let mut writer = Writer::default();
         writer.u64(3).bytes(&[0; 24]);
         let body = writer.into_bytes();
@@ -178,7 +178,7 @@ mod tests {
         }
 
         #[test]
-        fn fields_come_back_as_they_were_written(number: u64, text: Vec<u8>, hash: [u8; 32]) {
+        fn fields_survive_a_round_trip(number: u64, text: Vec<u8>, hash: [u8; 32]) {
             let digest = BlobDigest::new(Digest::from_bytes(hash), number);
             let mut writer = Writer::default();
             writer.u64(number).sized(&text).blob_digest(&digest);

@@ -1,11 +1,11 @@
-//! Unfinished files of a process, and how the leftovers of a dead one are found.
+//! Unfinished files of a process, and the cleanup after dead processes.
 //!
-//! Each session is a folder of its own under a shared root, locked for as long as its process lives. The
-//! system releases the lock when the process ends, however it ends; so a folder that can be locked belongs to
-//! nobody and is removed by the next process that starts a session. The root is locked while sessions are
-//! created and removed, so no folder is ever seen between its creation and its lock.
+//! Each session is a folder of its own under a shared root, locked while its process lives. The operating system
+//! releases the lock when the process ends, even after a crash, so a folder that can be locked is abandoned, and the
+//! next process that starts a session removes it. The root is locked while sessions are created and removed, so no
+//! process sees a folder between its creation and its lock.
 //!
-//! Files are made, renamed and removed through handles on the session's folder, so that no link leads them elsewhere.
+//! Files are created, renamed and removed through handles on the session's folder, so that no link can redirect them.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -44,16 +44,16 @@ pub struct Session {
     path: PathBuf,
     folder: Folder,
     n_made: AtomicU64,
-    // Held for its lock.
+    // Holds the lock.
     _lock: File,
 }
 
 impl Session {
-    /// Starts a session under `root`, a path below `base` that is created if need be, and removes what dead sessions
-    /// left there.
+    /// Starts a session under `root`, a path below `base` that is created if necessary, and removes abandoned sessions
+    /// there.
     ///
     /// # Errors
-    /// If the folder cannot be created or locked, or is reached through a link.
+    /// Fails if the folder cannot be created or locked, or is reached through a link.
     pub fn start(base: &Arc<Folder>, root: &Path) -> Result<Self, StoreError> {
         let locked = lock_folder(base, root)?;
         let failed = |source| StoreError::io("create a folder in", &base.at(root), source);
@@ -78,15 +78,15 @@ impl Session {
     /// Makes a new empty file in the session's folder.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Fails if it cannot be created.
     pub fn file(&self) -> Result<UnfinishedFile<'_>, StoreError> {
         self.file_with(UNFINISHED)
     }
 
-    /// As [`Self::file`], with these permissions, before the process's mask.
+    /// Same as [`Self::file`], with these permissions, before the process's umask.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Fails if it cannot be created.
     pub(crate) fn file_with(&self, mode: u32) -> Result<UnfinishedFile<'_>, StoreError> {
         let name = self.next_name();
         let file = self.folder.create_file(&name, mode);
@@ -94,10 +94,10 @@ impl Session {
         Ok(UnfinishedFile { file, name: Unfinished { session: self, name, is_gone: false } })
     }
 
-    /// Makes a new empty folder in the session's folder.
+    /// Creates an empty folder in the session's folder.
     ///
     /// # Errors
-    /// If it cannot be created.
+    /// Fails if it cannot be created.
     pub(crate) fn new_folder(&self) -> Result<UnfinishedFolder<'_>, StoreError> {
         let name = self.next_name();
         let failed = |source| StoreError::io("create", &self.folder.at(&name), source);
@@ -121,7 +121,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // Nobody can act on a failure here; what stays behind is removed by the next session.
+        // Errors are ignored on drop: the next session removes the rest.
         let root_lock = lock_folder(&self.base, &self.root);
         drop(self.base.remove_all(&self.path));
         // Succeeds only for the last session of a root.
@@ -130,7 +130,7 @@ impl Drop for Session {
     }
 }
 
-/// A new folder with a name of its own. `tempfile` makes up names until one is free; it is the session that removes it.
+/// Creates a folder with a unique name. `tempfile` generates names until one is free; the session removes the folder.
 fn new_folder(root: &Folder) -> io::Result<(PathBuf, Folder)> {
     let named = tempfile::Builder::new().prefix(PREFIX).make_in(root.path(), |path| {
         let name = PathBuf::from(path.file_name().unwrap_or_default());
@@ -142,7 +142,7 @@ fn new_folder(root: &Folder) -> io::Result<(PathBuf, Folder)> {
     Ok(made)
 }
 
-/// A session that starts when it is needed: a store that is only read is not written to.
+/// A session that starts on first use, so that a store that is only read is not written to.
 #[derive(Debug)]
 pub struct LazySession {
     base: Arc<Folder>,
@@ -152,15 +152,15 @@ pub struct LazySession {
 }
 
 impl LazySession {
-    /// A session under `root`, a path below `base`, for when it is asked for.
+    /// A session to be started under `root`, a path below `base`.
     pub fn new(base: Arc<Folder>, root: &Path) -> Self {
         Self { base, root: root.to_owned(), started: OnceLock::new(), starting: Mutex::default() }
     }
 
-    /// The session.
+    /// Returns the session, starting it if necessary.
     ///
     /// # Errors
-    /// As [`Session::start`]. The next call tries again.
+    /// Same as [`Session::start`]. The next call tries again.
     pub fn get(&self) -> Result<&Session, StoreError> {
         let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         match self.started.get() {
@@ -178,12 +178,12 @@ impl LazySession {
     }
 }
 
-/// The name of an unfinished file or folder; what bears it is removed when this is dropped.
+/// The name of an unfinished file or folder, which is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Unfinished<'a> {
     session: &'a Session,
     name: PathBuf,
-    /// It was renamed: nothing bears the name any more.
+    /// True if it was renamed, so that nothing has this name any more.
     is_gone: bool,
 }
 
@@ -198,7 +198,7 @@ impl Drop for Unfinished<'_> {
 /// An unfinished file, removed when dropped.
 #[derive(Debug)]
 pub struct UnfinishedFile<'a> {
-    /// The file, open to be written and read.
+    /// The file, open for writing and reading.
     pub file: File,
     pub(crate) name: Unfinished<'a>,
 }
@@ -216,19 +216,19 @@ impl UnfinishedFile<'_> {
         self.name.path()
     }
 
-    /// Gives it a name below `folder`, replacing a file that has it.
+    /// Moves it to a name below `folder`, replacing an existing file.
     ///
     /// # Errors
-    /// As [`Folder::rename`]; the file is removed then.
+    /// Same as [`Folder::rename`]; the file is then removed.
     pub fn rename(self, folder: &Folder, to: &Path) -> io::Result<File> {
         self.name.session.folder.rename(&self.name.name, folder, to)?;
         Ok(self.keep())
     }
 
-    /// Gives it a name below `folder` that is free.
+    /// Moves it to a free name below `folder`.
     ///
     /// # Errors
-    /// As [`Folder::rename_new`], and the file as it was.
+    /// Same as [`Folder::rename_new`]; also returns the unchanged file.
     pub fn rename_new(self, folder: &Folder, to: &Path) -> Result<File, (Self, io::Error)> {
         match self.name.session.folder.rename_new(&self.name.name, folder, to) {
             Ok(()) => Ok(self.keep()),
@@ -243,14 +243,14 @@ impl UnfinishedFile<'_> {
     }
 }
 
-/// An unfinished folder, removed with all that is in it when dropped.
+/// An unfinished folder, removed with its content on drop.
 #[derive(Debug)]
 pub(crate) struct UnfinishedFolder<'a> {
     pub(crate) folder: Folder,
     _name: Unfinished<'a>,
 }
 
-/// Removes the folders of sessions that nobody has locked. Links are not followed, and only folders are looked at.
+/// Removes the unlocked folders of sessions. Links are not followed, and only folders are considered.
 fn remove_dead_sessions(root: &Folder) {
     for entry in root.entries().into_iter().flatten() {
         if entry.kind != Kind::Folder || !entry.name.to_string_lossy().starts_with(PREFIX) {
@@ -258,7 +258,7 @@ fn remove_dead_sessions(root: &Folder) {
         }
         let name = Path::new(&entry.name);
         let Ok(file) = root.folder(name).and_then(|folder| folder.file()) else { continue };
-        // One whose process lives, or cannot be asked, keeps its files.
+        // A session whose process lives, or whose lock cannot be checked, keeps its files.
         if file.try_lock().is_ok() {
             drop(root.remove_all(name));
         }
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_session_takes_the_root_with_it() {
+    fn the_last_session_removes_the_root() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("tmp");
         let base = base(dir.path());
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn many_sessions_start_and_end_at_once() {
+    fn many_sessions_start_and_end_concurrently() {
         let dir = tempfile::tempdir().unwrap();
         let base = base(dir.path());
         std::thread::scope(|scope| {
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_through_a_link_is_refused_and_nothing_behind_it_is_removed() {
+    fn a_session_path_with_a_link_is_rejected_and_its_target_untouched() {
         let dir = tempfile::tempdir().unwrap();
         let theirs = dir.path().join("home/session-notes");
         fs::create_dir_all(&theirs).unwrap();
@@ -390,7 +390,7 @@ mod tests {
         symlink("../home", dir.path().join("store/tmp")).unwrap();
         let error = Session::start(&base(&dir.path().join("store")), Path::new("tmp")).unwrap_err();
         assert!(error.to_string().contains("store/tmp` is a symbolic link to `../home`"), "{error}");
-        // A link in the place of a session is no session either.
+        // A link in the place of a session is not a session.
         fs::create_dir(dir.path().join("other")).unwrap();
         symlink("../home/session-notes", dir.path().join("other/session-link")).unwrap();
         drop(Session::start(&base(dir.path()), Path::new("other")).unwrap());
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_starts_when_it_is_needed() {
+    fn a_session_starts_on_first_use() {
         let dir = tempfile::tempdir().unwrap();
         let session = LazySession::new(base(dir.path()), Path::new("tmp"));
         assert!(!dir.path().join("tmp").exists());

@@ -1,4 +1,4 @@
-//! Places of files that are found by a hash.
+//! Paths of files that are named by a hash.
 
 use std::path::{Path, PathBuf};
 

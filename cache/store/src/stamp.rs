@@ -1,9 +1,9 @@
-//! What the file system says about a file without reading it, and when that can be trusted.
+//! File status as a cheap substitute for reading a file, and the conditions for trusting it.
 //!
-//! A stamp that equals an earlier one means the same bytes, with one hole: a file written twice within one
-//! tick of the file system's clock may keep its times. So a stamp is only trusted when the file was already
-//! quiet when its bytes were read ([`FileStamp::is_quiet_at`]), or when its modification time was set by us
-//! to a moment that no honest write can produce ([`settled_time`]).
+//! Equal stamps mean equal bytes, with one exception: a file written twice within one tick of the file system's clock
+//! may keep its times. A stamp is therefore trusted only if the file had been unchanged for a while when its bytes were
+//! read ([`FileStamp::is_quiet_at`]), or if the store set its modification time to a value that no ordinary write
+//! produces ([`settled_time`]).
 
 use mc_files::status::Status;
 
@@ -11,8 +11,8 @@ use crate::record::{Reader, Writer};
 use std::fs::Metadata;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How long a file must have been unchanged before its stamp is trusted. Two seconds is the coarsest clock of
-/// the file systems in use (FAT); others tick every few milliseconds.
+/// Time for which a file must have been unchanged before its stamp is trusted. Two seconds is the coarsest clock of
+/// common file systems (FAT); others tick every few milliseconds.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// Device, inode, size and times of a file.
@@ -24,9 +24,9 @@ pub struct FileStamp {
     pub inode: u64,
     /// The size in bytes.
     pub n_bytes: u64,
-    /// When the bytes were last modified, in nanoseconds since 1970.
+    /// Last modification of the bytes, in nanoseconds since 1970.
     pub modified_ns: i128,
-    /// When the bytes, the name or the permissions were last changed, in nanoseconds since 1970.
+    /// Last change of the bytes, the name or the permissions, in nanoseconds since 1970.
     pub changed_ns: i128,
 }
 
@@ -39,15 +39,15 @@ impl FileStamp {
         Status::of(metadata).into()
     }
 
-    /// Whether the file had been unchanged for a while at `now`, so that any later write shows in its stamp.
-    /// A file from the future (a skewed clock) never is.
+    /// Returns true if the file had been unchanged for a while at `now`, so that any later write changes its stamp.
+    /// Always false for a file with a future time (a skewed clock).
     pub fn is_quiet_at(&self, now: SystemTime) -> bool {
         let Ok(since) = now.duration_since(UNIX_EPOCH) else { return false };
         let limit = since.saturating_sub(QUIET).as_nanos() as i128;
         self.modified_ns < limit && self.changed_ns < limit
     }
 
-    /// Whether the modification time is the one that the store gives to its blobs.
+    /// Returns true if the modification time is the one that the store gives to its blobs.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = settled_time().duration_since(UNIX_EPOCH).expect("the settled time is after 1970");
         self.modified_ns == settled.as_nanos() as i128
@@ -76,8 +76,8 @@ impl From<Status> for FileStamp {
     }
 }
 
-/// The modification time of every blob in the store: 2000-01-01, 00:00 UTC. Any write sets the time to the
-/// present, so a blob that was tampered with even a microsecond after it was stored shows it.
+/// The modification time of every blob in the store: 2000-01-01, 00:00 UTC. Any write sets the time to the present, so
+/// the stamp reveals tampering even a microsecond after the blob was stored.
 pub(crate) fn settled_time() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(946_684_800)
 }

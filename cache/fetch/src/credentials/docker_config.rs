@@ -1,6 +1,6 @@
 //! The logins of a container client: `auths` of `~/.docker/config.json`.
 //!
-//! Credential stores that the file may name are programs of another protocol, and are not asked.
+//! Credential stores that the file may name use another protocol and are not supported.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,8 @@ struct Auth {
     auth: String,
 }
 
-/// The logins by registry (`ghcr.io`). What is not understood is left out: the file belongs to another program.
+/// Parses the logins by registry (`ghcr.io`). Skips entries that it does not understand: the file belongs to another
+/// program.
 pub fn logins(text: &str) -> BTreeMap<String, Login> {
     let config: Config = serde_json::from_str(text).unwrap_or_default();
     let login = |(registry, auth): (String, Auth)| {
@@ -31,7 +32,7 @@ pub fn logins(text: &str) -> BTreeMap<String, Login> {
         let (name, password) = plain.split_once(':')?;
         let registry = registry.split_once("://").map_or(registry.as_str(), |(_, rest)| rest);
         let registry = registry.split('/').next()?;
-        // The name under which Docker keeps the login to its own registry.
+        // Docker stores the login for its own registry under this name.
         let registry = if registry == "index.docker.io" { "registry-1.docker.io" } else { registry };
         Some((registry.to_owned(), Login { name: name.to_owned(), password: Secret::new(password) }))
     };

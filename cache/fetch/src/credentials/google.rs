@@ -1,13 +1,13 @@
-//! Google's Application Default Credentials: tokens for servers that let Google's accounts in.
+//! Google's Application Default Credentials: tokens for servers that accept Google accounts.
 //!
-//! | account | what proves who asks |
+//! | account | proof of identity |
 //! |---|---|
-//! | `service_account`, a file | a claim that is signed with its key (RS256), sent to its `token_uri` |
-//! | `authorized_user`, a file | the refresh token that a login left |
-//! | of the machine, in Google's cloud | nothing; its metadata server answers this machine alone |
+//! | `service_account`, a file | a claim signed with its key (RS256), sent to its `token_uri` |
+//! | `authorized_user`, a file | the refresh token of an earlier login |
+//! | of the machine, in Google's cloud | none; the metadata server answers only this machine |
 //!
-//! A token is kept until shortly before it expires, and a refusal for the life of the process. Where files are and
-//! which variables name them is for the caller to know.
+//! A token is kept until shortly before it expires, and a refusal for the life of the process. The caller locates the
+//! files and reads the variables that name them.
 //!
 //! Source: RFC 7523 (claims), RFC 6749 (refresh tokens), <https://google.aip.dev/auth>.
 
@@ -44,19 +44,19 @@ use crate::url::{Url, escaped_all};
 /// The scope of a token.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// The service that gives tokens where the file names none.
+/// The token service, if the file does not name one.
 const TOKEN_SERVICE: &str = "https://oauth2.googleapis.com/token";
 
-/// The header by which a metadata server shows that it is Google's.
+/// The header that identifies a Google metadata server.
 const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
 
-/// For how long a claim is good: the longest that is taken.
+/// Lifetime of a claim: the longest that the service accepts.
 const CLAIM: Duration = Duration::from_secs(3600);
 
-/// A token that expires so soon is asked for anew, unless it lived no longer to begin with.
+/// A token is renewed this long before it expires, unless its whole lifetime was shorter.
 const MARGIN: Duration = Duration::from_secs(300);
 
-/// Codes of refusals in RFC 6749, and those of Google's beside.
+/// Error codes of RFC 6749, and those that Google adds.
 const CODES: [&str; 12] = [
     "access_denied",
     "admin_policy_enforced",
@@ -72,17 +72,17 @@ const CODES: [&str; 12] = [
     "unsupported_grant_type",
 ];
 
-/// A longer file of Google's tools is none.
+/// Limit on the size of a credentials file.
 const MAX_FILE: u64 = 1 << 20;
 
-/// A longer answer is none.
+/// Limit on the size of a response.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// Help about a file that cannot be used.
+/// Help for a file that cannot be used.
 const ANOTHER_FILE: &str = "name another file in GOOGLE_APPLICATION_CREDENTIALS, or log in with `gcloud auth \
                             application-default login`";
 
-/// The patience that Google's token service is given.
+/// Timeouts and retries for Google's token service.
 const PATIENCE: StallLimit = StallLimit {
     connect: Duration::from_secs(10),
     idle: Duration::from_secs(10),
@@ -92,15 +92,15 @@ const PATIENCE: StallLimit = StallLimit {
     longest_delay: Duration::from_secs(5),
 };
 
-/// The patience that a metadata server is given: it is near, or not there.
+/// Timeouts and retries for a metadata server, which is either close or absent.
 const NEAR: StallLimit =
     StallLimit { connect: Duration::from_secs(3), idle: Duration::from_secs(3), ..PATIENCE };
 
-/// An account that gives tokens.
+/// An account that issues tokens.
 pub struct Google {
     account: Account,
     agents: Agents,
-    /// The last answer.
+    /// The last result.
     token: Mutex<Option<Result<Token, String>>>,
 }
 
@@ -116,7 +116,7 @@ struct Token {
     lifetime: Lifetime,
 }
 
-/// A file of Google's tools, as far as it is needed.
+/// The fields of a credentials file that are needed.
 #[derive(Deserialize)]
 struct File {
     #[serde(rename = "type")]
@@ -143,12 +143,12 @@ impl fmt::Debug for Google {
 }
 
 impl Google {
-    /// The account in a file: the key of a service, or what a login left.
+    /// Reads an account from a file: a service account key, or the result of a login.
     ///
-    /// * `proxies`: through which the token service is asked
+    /// * `proxies`: proxies for the token service
     ///
     /// # Errors
-    /// When the file cannot be used; nothing secret in it is repeated.
+    /// Fails if the file cannot be used; the message repeats nothing secret.
     pub fn of_file(path: &Path, proxies: &Proxies) -> Result<Self, FetchError> {
         let account = Account::read(path).map_err(|what| of(&named(path), what))?;
         Ok(Self {
@@ -158,26 +158,26 @@ impl Google {
         })
     }
 
-    /// The account that the machine has in Google's cloud.
+    /// The account of this machine in Google's cloud.
     ///
-    /// * `host`: its metadata server, with a port if need be
+    /// * `host`: its metadata server, with an optional port
     ///
     /// # Errors
-    /// When `host` is none.
+    /// Fails if `host` is not a host.
     pub fn of_machine(host: &str) -> Result<Self, FetchError> {
         let path = "computeMetadata/v1/instance/service-accounts/default/token";
         let token = Url::parse(&format!("http://{host}/{path}"))
             .map_err(|error| of("Google's metadata server", format!("expected a host: {error}")))?;
         let account = Account::Machine { token: token.with_query(&[("scopes", SCOPE)]) };
-        // It is part of the machine, so no proxy leads there.
+        // The metadata server is part of the machine, so no proxy is used.
         let agents = Agents::new(NEAR, &Proxies::default(), &Pem::default())?;
         Ok(Self { account, agents, token: Mutex::default() })
     }
 
-    /// `Authorization: Bearer TOKEN`, with a token that is good for some time yet.
+    /// `Authorization: Bearer TOKEN`, with a token that remains valid for a while.
     ///
     /// # Errors
-    /// When none is given; asked once.
+    /// Fails if no token is issued. A failure is remembered and not retried.
     pub fn header(&self) -> Result<SecretHeader, FetchError> {
         self.header_at(&Moment::now())
     }
@@ -221,13 +221,12 @@ impl Google {
             return Err(wrong("which is not Google's"));
         }
         let text = answer.short(MAX_ANSWER).map_err(|refused| wrong(&refusal(&refused.error)))?;
-        // What is wrong with it is not said, because it may hold the token.
+        // The parse error is dropped, because it may quote the token.
         let given: Option<Given> = serde_json::from_slice(&text).ok();
         let is_token = |token: &str| !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let given = given.filter(|given| is_token(&given.access_token));
-        let given = given.ok_or_else(|| {
-            wrong("which answered with something that is no `access_token` with `expires_in` in JSON")
-        })?;
+        let given = given
+            .ok_or_else(|| wrong("which did not answer with `access_token` and `expires_in` in JSON"))?;
         let lives = Duration::from_secs(given.expires_in.min(CLAIM.as_secs() * 24));
         Ok(Token {
             header: SecretHeader::bearer(&Secret::new(&given.access_token)),
@@ -261,9 +260,10 @@ impl Account {
     fn read(path: &Path) -> Result<Self, String> {
         let text =
             read(path, MAX_FILE).map_err(|error| format!("it cannot be read: {error}; {ANOTHER_FILE}"))?;
-        // What is wrong with it is not said in the parser's words, which may repeat a secret.
-        let file: File = serde_json::from_slice(&text)
-            .map_err(|_| format!("expected a JSON object of texts, found something else; {ANOTHER_FILE}"))?;
+        // The parser's message is dropped, because it may quote a secret.
+        let file: File = serde_json::from_slice(&text).map_err(|_| {
+            format!("expected a JSON object with string values, found something else; {ANOTHER_FILE}")
+        })?;
         let service = Url::parse(file.token_uri.as_deref().unwrap_or(TOKEN_SERVICE));
         let service = service.ok().filter(Url::is_private).ok_or_else(|| {
             "expected an address that begins with `https://` in `token_uri`, found another; ".to_owned()
@@ -302,16 +302,16 @@ impl Account {
         }
     }
 
-    /// Help for when there is no token.
+    /// Help for a missing token.
     fn advice(&self) -> &'static str {
         match self {
             Self::Service { .. } => {
-                "check this machine's clock and whether the key still holds, or name another file in \
+                "check this machine's clock and whether the key is still valid, or name another file in \
                  GOOGLE_APPLICATION_CREDENTIALS"
             }
             Self::User { .. } => "log in again with `gcloud auth application-default login`",
             Self::Machine { .. } => {
-                "outside of Google's cloud name a file in GOOGLE_APPLICATION_CREDENTIALS, or log in with \
+                "outside of Google's cloud, name a file in GOOGLE_APPLICATION_CREDENTIALS, or log in with \
                  `gcloud auth application-default login`"
             }
         }
@@ -339,12 +339,12 @@ fn of(account: &str, what: String) -> FetchError {
     FetchError::Listing { origin: account.to_owned(), what }
 }
 
-/// Tells whether a text looks like a word of a protocol, and so like no secret.
+/// Returns true if a text looks like a protocol keyword, and therefore not like a secret.
 fn is_word(text: &str) -> bool {
     (1..=40).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }
 
-/// The text of a refusal; of the server's own words only a code, because it may repeat what it was sent.
+/// Text of a refusal. Of the server's own text it contains only a known code, because the rest may repeat the request.
 fn refusal(error: &FetchError) -> String {
     match error {
         FetchError::Denied { status, message, .. }
@@ -354,12 +354,12 @@ fn refusal(error: &FetchError) -> String {
             _ => format!("which answered with status {status}"),
         },
         FetchError::Connection { reason, .. } => format!("which cannot be reached: {reason}"),
-        FetchError::Busy { .. } => "which has no time".to_owned(),
-        _ => "which answered with nothing of use".to_owned(),
+        FetchError::Busy { .. } => "which is busy".to_owned(),
+        _ => "which sent an unusable answer".to_owned(),
     }
 }
 
-/// A claim, signed: who asks, for what and until when. It is a JSON Web Token.
+/// A signed claim (JSON Web Token): identity, scope and expiry.
 fn claim(
     email: &str,
     key_id: Option<&str>,

@@ -1,8 +1,9 @@
-//! Credential helpers: programs that know the headers for an address.
+//! Credential helpers: programs that return the headers for an address.
 //!
 //! The protocol is Bazel's: `HELPER get` reads `{"uri": "https://…"}` on its standard input and writes
-//! `{"headers": {"Authorization": ["Bearer …"]}, "expires": "2026-11-21T10:00:00Z"}`. Answers are remembered by server
-//! until they expire, or a server refuses who asked; without `expires`, and failures always, for the life of the process.
+//! `{"headers": {"Authorization": ["Bearer …"]}, "expires": "2026-11-21T10:00:00Z"}`. An answer is cached per server
+//! until it expires or a server refuses it. Answers without `expires`, and all failures, are cached for the life of the
+//! process.
 //!
 //! Source: <https://github.com/EngFlow/credential-helper-spec>.
 
@@ -23,35 +24,36 @@ use crate::secret::Secret;
 use crate::secret::header::SecretHeader;
 use crate::url::Url;
 
-/// A helper that has said nothing for so long is ended.
+/// A helper that writes nothing for this long is killed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A longer answer is none.
+/// Limit on the size of an answer.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// An answer is kept for so long, whatever it says: where a clock is wrong the helper must not run for each request.
+/// Minimum time for which an answer is kept, whatever its expiry: with a wrong clock the helper must not run once per
+/// request.
 const KEPT: Duration = Duration::from_secs(30);
 
-/// The helper is asked again so soon for no server that refuses what it answered the second time.
+/// Minimum time between two renewals for a server that keeps refusing the answers.
 const RENEWED: Duration = Duration::from_secs(60);
 
-/// A program that knows headers.
+/// A credential helper.
 #[derive(Debug)]
 pub struct Helper {
     program: PathBuf,
     stall_limit: Duration,
-    /// By server. Held while the helper runs, so that it runs once for all who wait.
+    /// Answers by server. Locked while the helper runs, so that it runs once for all waiting threads.
     answers: Mutex<BTreeMap<String, Known>>,
 }
 
-/// The answer of the helper about a server.
+/// A cached answer of the helper about a server.
 #[derive(Debug)]
 struct Known {
-    /// The headers; or what the helper did instead of answering.
+    /// The headers, or a description of the helper's failure.
     said: Result<Vec<SecretHeader>, String>,
     at: Moment,
     lifetime: Option<Lifetime>,
-    /// True if it was asked because a server refused what it said before.
+    /// True if the helper ran because a server refused its previous answer.
     is_renewal: bool,
 }
 
@@ -63,16 +65,16 @@ struct Answer {
 }
 
 impl Helper {
-    /// The helper at a path.
+    /// Creates a helper from the path of its program.
     pub fn new(program: &Path) -> Self {
         Self { program: program.to_owned(), stall_limit: PATIENCE, answers: Mutex::default() }
     }
 
-    /// The headers for an address.
+    /// Returns the headers for an address.
     ///
     /// # Errors
-    /// When the helper cannot be run, fails, says nothing in time, or says something else. What it wrote is not
-    /// repeated, since it may hold a secret.
+    /// Fails if the helper cannot be run, fails, times out, or writes an invalid answer. Its output is not quoted,
+    /// because it may hold a secret.
     pub fn headers(&self, url: &Url) -> Result<Vec<SecretHeader>, FetchError> {
         self.headers_at(url, &Moment::now())
     }
@@ -86,13 +88,13 @@ impl Helper {
         known.said.clone().map_err(|what| FetchError::Helper { helper: self.program.clone(), what })
     }
 
-    /// Tells whether there is a new answer for a server that refused one (401).
+    /// Returns true if there is a newer answer for a server that refused one (401).
     ///
-    /// * `since`: when what was refused was sent
+    /// * `since`: time at which the refused answer was sent
     pub(crate) fn renews(&self, url: &Url, since: Instant) -> bool {
         let mut answers = self.lock();
         let Some(known) = answers.get_mut(&url.root()) else { return false };
-        // What was refused to many at a time is asked for once.
+        // Several threads that were refused at the same time share one renewal.
         if known.at.steady > since {
             return true;
         }
@@ -122,7 +124,7 @@ impl Helper {
         Known { said, at, lifetime, is_renewal }
     }
 
-    /// Runs the program; what it did instead of answering, where it did not.
+    /// Runs the program. The error describes its failure.
     fn run(&self, url: &Url) -> Result<Answer, String> {
         let start = Instant::now();
         let mut child = Command::new(&self.program)
@@ -134,7 +136,7 @@ impl Helper {
             .map_err(|error| format!("cannot be run: {error}"))?;
         let request = serde_json::json!({ "uri": url.full() }).to_string();
         if let Some(mut stdin) = child.stdin.take() {
-            // A helper that answers without reading is fine.
+            // A helper may answer without reading its input.
             drop(stdin.write_all(request.as_bytes()));
         }
         let stdout = child.stdout.take();
@@ -142,10 +144,10 @@ impl Helper {
         std::thread::spawn(move || {
             let mut text = Vec::new();
             let read = stdout.map(|stdout| stdout.take(MAX_ANSWER).read_to_end(&mut text));
-            // Nobody waits any more for a helper that is late.
+            // The receiver is gone if the helper was too late.
             drop(sender.send(read.map(|_| text).unwrap_or_default()));
         });
-        let late = || format!("has said nothing for {} s", self.stall_limit.as_secs_f32());
+        let late = || format!("did not answer within {} s", self.stall_limit.as_secs_f32());
         if !ended(&mut child, self.stall_limit).map_err(|error| format!("cannot be waited for: {error}"))? {
             return Err(late());
         }
@@ -153,7 +155,7 @@ impl Helper {
         if !status.success() {
             return Err(format!("failed for `{url}` with {status}; run it by hand to see why"));
         }
-        // A program that it started and left behind may hold its output open.
+        // A background process that the helper left behind may keep its output open.
         let text = text.recv_timeout(self.stall_limit.saturating_sub(start.elapsed())).map_err(|_| late())?;
         serde_json::from_slice(&text)
             .map_err(|error| format!("did not answer with `headers` in JSON: {}", kind(&error)))
@@ -167,16 +169,16 @@ impl Known {
     }
 }
 
-/// The fault of a text that is no JSON of ours, without a word of the text.
+/// Description of a JSON error that quotes nothing of the text.
 fn kind(error: &serde_json::Error) -> &'static str {
     match error.classify() {
         Category::Eof => "it ends too early",
         Category::Data => "a value has the wrong type",
-        Category::Io | Category::Syntax => "it is no JSON",
+        Category::Io | Category::Syntax => "it is not JSON",
     }
 }
 
-/// Waits for the end of the helper; `false` when it was ended for being late.
+/// Waits for the helper to exit; returns `false` if it was killed because of the timeout.
 fn ended(child: &mut Child, stall_limit: Duration) -> std::io::Result<bool> {
     let start = Instant::now();
     while child.try_wait()?.is_none() {
@@ -201,13 +203,14 @@ mod tests {
         let (text, path) = (dir.join("text"), dir.join("helper"));
         std::fs::write(&text, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // What another test's child still holds open for writing cannot be run; a copy that another process makes can.
+        // A file that another test's child process holds open for writing cannot be executed; a copy made by another
+        // process can.
         assert!(Command::new("cp").arg("-p").args([&text, &path]).status().unwrap().success());
         Helper::new(&path)
     }
 
     #[test]
-    fn the_helper_is_asked_once_for_a_server() {
+    fn the_helper_runs_once_per_server() {
         let dir = tempfile::tempdir().unwrap();
         let seen = dir.path().join("seen");
         let script = format!(
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_helper_wrote_is_not_repeated() {
+    fn output_of_a_helper_is_not_quoted() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         for script in ["echo token-1", "echo '{\"headers\": \"token-1\"}'", "echo token-1 >&2; exit 3"] {
@@ -235,7 +238,7 @@ mod tests {
         assert!(error.contains("cannot be run"), "{error}");
     }
 
-    /// A helper whose answers are numbered, and expire at a time.
+    /// A helper that numbers its answers and lets them expire at a given time.
     fn counting(dir: &Path, expires: &str) -> Helper {
         let script = format!(
             "echo >> {0}/runs; n=$(wc -l < {0}/runs)\n\
@@ -249,7 +252,7 @@ mod tests {
         helper.headers(url).unwrap()[0].value.open().trim().to_owned()
     }
 
-    /// Lets time pass since the helper answered.
+    /// Simulates the passing of time since the helper's answer.
     fn pass(helper: &Helper, time: Duration) {
         for known in helper.lock().values_mut() {
             known.at.steady = known.at.steady.checked_sub(time).unwrap();
@@ -257,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_helper_that_hangs_is_waited_for_once_whoever_waits() {
+    fn all_threads_share_one_wait_for_a_hanging_helper() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let seen = dir.path().join("seen");
@@ -267,7 +270,7 @@ mod tests {
             for _ in 0..16 {
                 scope.spawn(|| {
                     let error = helper.headers(&url).unwrap_err().to_string();
-                    assert!(error.contains("has said nothing for 0.3 s"), "{error}");
+                    assert!(error.contains("did not answer within 0.3 s"), "{error}");
                 });
             }
         });
@@ -275,16 +278,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_helper_left_behind_is_not_waited_for() {
+    fn background_processes_of_a_helper_are_not_awaited() {
         let dir = tempfile::tempdir().unwrap();
         let mut helper = helper(dir.path(), "echo '{}'; sleep 60 &");
         helper.stall_limit = Duration::from_millis(300);
         let error = helper.headers(&Url::parse("https://h/").unwrap()).unwrap_err().to_string();
-        assert!(error.contains("has said nothing for 0.3 s"), "{error}");
+        assert!(error.contains("did not answer within 0.3 s"), "{error}");
     }
 
     #[test]
-    fn an_answer_that_expired_is_asked_for_anew() {
+    fn an_expired_answer_is_renewed() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2020-02-20T20:20:20+01:00");
@@ -301,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_expires_also_where_the_clock_is_set_back_meanwhile() {
+    fn an_answer_expires_even_if_the_clock_is_set_back() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let before = Moment::now();
@@ -318,14 +321,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_refused_is_asked_for_anew_once() {
+    fn a_refused_answer_is_renewed_once() {
         let dir = tempfile::tempdir().unwrap();
         let url = Url::parse("https://h/").unwrap();
         let helper = counting(dir.path(), "2999-01-01T00:00:00Z");
         assert!(!helper.renews(&url, Instant::now()));
         assert_eq!(reported(&helper, &url), "1");
         let since = Instant::now();
-        // Several who were refused at a time.
+        // Several threads that were refused at the same time.
         assert!(helper.renews(&url, since) && helper.renews(&url, since));
         assert_eq!(reported(&helper, &url), "2");
         assert!(!helper.renews(&url, Instant::now()));

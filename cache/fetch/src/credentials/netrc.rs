@@ -1,4 +1,4 @@
-//! `.netrc`: names and passwords by host, as `curl` and `git` read them.
+//! `.netrc`: names and passwords by host, in the format of `curl` and `git`.
 
 use crate::secret::Secret;
 use crate::secret::login::Login;
@@ -18,7 +18,7 @@ struct Machine {
 }
 
 impl Netrc {
-    /// Reads the text of the file. What is not understood is left out: the file belongs to other programs.
+    /// Parses the text of the file. Skips what it does not understand: the file belongs to other programs.
     pub fn parse(text: &str) -> Self {
         let mut machines: Vec<Machine> = Vec::new();
         let mut lines = text.lines();
@@ -40,7 +40,7 @@ impl Netrc {
                             _ => {}
                         }
                     }
-                    // A macro goes on to the next empty line.
+                    // A macro extends to the next empty line.
                     "macdef" => {
                         lines.by_ref().take_while(|line| !line.trim().is_empty()).for_each(drop);
                         break;
@@ -60,7 +60,7 @@ impl Netrc {
         machine.login()
     }
 
-    /// The login for a host that is named; not the default.
+    /// The login of a host that has its own entry; never the default.
     pub(crate) fn own_login(&self, host: &str) -> Option<Login> {
         self.machines.iter().find(|machine| machine.host.as_deref() == Some(host))?.login()
     }
@@ -73,7 +73,7 @@ impl Machine {
 }
 
 #[test]
-fn machines_the_default_comments_and_macros_are_read() {
+fn machines_defaults_comments_and_macros_are_parsed() {
     let text = "# machine wrong login a password b\nmachine A.example\n  login me\n  password one\n\
                 macdef init\nmachine fake password x\n\nmachine b.example login you password two default password rest";
     let netrc = Netrc::parse(text);

@@ -1,4 +1,4 @@
-//! Tokens for registries: a registry answers 401 and names a service that gives them.
+//! Tokens for registries: a registry answers 401 and names the service that issues tokens.
 //!
 //! Source: the distribution project's token authentication specification, and RFC 6750.
 
@@ -18,17 +18,17 @@ use crate::secret::Secret;
 use crate::secret::header::SecretHeader;
 use crate::url::Url;
 
-/// A longer answer of a token service is none.
+/// Limit on the size of a token service's response.
 const MAX_TOKEN: u64 = 1 << 20;
 
-/// A longer token is none.
+/// Limit on the length of a token.
 const MAX_HEADER: usize = 32 << 10;
 
-/// A header that lets somebody in.
+/// An authorization header for a registry.
 #[derive(Clone, Debug)]
 pub(crate) struct Token {
     pub(crate) header: SecretHeader,
-    /// True if it was given to the user, and not to anybody who asks.
+    /// True if the token was issued to the user, not to an anonymous client.
     pub(crate) is_private: bool,
 }
 
@@ -38,27 +38,28 @@ struct Given {
     access_token: Option<String>,
 }
 
-/// The use that somebody makes of a registry; whoever may read may not send.
+/// Intended use of a registry; permission to read does not imply permission to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Intent {
     Read,
     Send,
 }
 
-/// Headers that token services gave, by registry and scope.
+/// Headers issued by token services, by registry and scope.
 #[derive(Debug, Default)]
 pub(crate) struct Tokens(Mutex<BTreeMap<String, Token>>);
 
 impl Tokens {
-    /// The header that was last good for a repository of a registry.
+    /// The last valid header for a repository of a registry.
     pub(crate) fn known(&self, url: &Url, intent: Intent) -> Option<Token> {
         self.lock().get(&scope_of(url, intent)).cloned()
     }
 
-    /// Gets the header that the registry's challenge asks for; `false` when it asks for nothing that we have.
+    /// Obtains the header that the registry's challenge requests. Returns `false` if no known credentials fit the
+    /// challenge.
     ///
     /// # Errors
-    /// When the token service cannot be asked.
+    /// Fails if the token service cannot be reached.
     pub(crate) fn answer_challenge(
         &self,
         agents: &Agents,
@@ -67,7 +68,7 @@ impl Tokens {
         intent: Intent,
         answer: &Answer,
     ) -> Result<bool, Refusal> {
-        // A redirect elsewhere asks in its own name, and gets nothing from us.
+        // The challenge comes from another server, after a redirect. It receives no credentials.
         if !answer.url.is_same_server(url) {
             return Ok(false);
         }
@@ -95,17 +96,20 @@ impl Tokens {
 fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str) -> Result<Token, Refusal> {
     let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
     let realm = parameter(challenge, "realm")
-        .ok_or_else(|| invalid_response("asks for a token and does not say from where".to_owned()))?;
+        .ok_or_else(|| invalid_response("requires a token but names no token service".to_owned()))?;
     let service = Url::parse(&realm)
-        .map_err(|error| invalid_response(format!("names a token service that cannot be asked: {error}")))?;
+        .map_err(|error| invalid_response(format!("names an invalid token service: {error}")))?;
     if !service.is_private() {
         return Err(invalid_response(format!(
-            "names the token service `{service}`, which is not asked over plain `http`"
+            "names the token service `{service}`, which would receive the request over plain `http`"
         ))
         .into());
     }
-    url.may_lead_to(&service).map_err(|what| invalid_response(format!("leads to a token service {what}")))?;
-    // What is meant for the registry is not for whomever it names; who has a login there may have written it down.
+    url.may_lead_to(&service).map_err(|what| {
+        invalid_response(format!("names a token service that is refused: it leads {what}"))
+    })?;
+    // A registry's credentials are not sent to a token service elsewhere; a user with a login there can configure it
+    // for that server.
     let login = if is_of(url.host(), service.host()) {
         credentials.registry_login(url)
     } else {
@@ -124,7 +128,7 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
         let message = match is_private {
             true => "it is the token service of the registry".to_owned(),
             false => format!(
-                "it is the token service that `{}` names, and was told nobody's name; a login for `{}` itself would be",
+                "`{}` names this token service, which received no login; only a login for `{}` itself would be sent",
                 url.host(),
                 service.host()
             ),
@@ -137,18 +141,18 @@ fn bearer(agents: &Agents, credentials: &Credentials, url: &Url, challenge: &str
     };
     let token = given.and_then(|given| given.token.or(given.access_token)).filter(is_header);
     let token = token
-        .ok_or_else(|| FetchError::InvalidResponse { url: address, what: "gave no token".to_owned() })?;
+        .ok_or_else(|| FetchError::InvalidResponse { url: address, what: "issued no token".to_owned() })?;
     Ok(Token { header: SecretHeader::bearer(&Secret::new(&token)), is_private })
 }
 
-/// Tells whether a token service belongs to the registry: it is on the registry's host, or on one that shares its
+/// Returns true if a token service belongs to the registry: it is on the registry's host, or on one that shares its
 /// domain (`registry.gitlab.com` and `gitlab.com`). Docker's two hosts belong together.
 fn is_of(registry: &str, service: &str) -> bool {
     if registry == service || (registry, service) == ("registry-1.docker.io", "auth.docker.io") {
         return true;
     }
     let is_name = |host: &str| !host.starts_with('[') && host.parse::<std::net::Ipv4Addr>().is_err();
-    // Of a name with two labels the rest is nobody's: `com`.
+    // For a name with two labels, the rest (`com`) belongs to no one.
     let domain = registry.split_once('.').map(|(_, domain)| domain);
     let domain = domain.filter(|domain| domain.contains('.') && is_name(registry));
     let below = domain.and_then(|domain| service.strip_suffix(domain));
@@ -179,7 +183,7 @@ fn a_login_goes_to_the_token_service_of_its_registry_alone() {
     }
 }
 
-/// Server and repository, and what is wanted: `https://registry/v2/org/name Read`.
+/// Key of a token: server, repository and intended use, such as `https://registry/v2/org/name Read`.
 fn scope_of(url: &Url, intent: Intent) -> String {
     let text = url.to_string();
     let end = text.find("/manifests/").or_else(|| text.find("/blobs/")).unwrap_or(text.len());
@@ -203,7 +207,7 @@ fn parameter(challenge: &str, name: &str) -> Option<String> {
 }
 
 #[test]
-fn parameters_of_a_challenge_are_found() {
+fn challenge_parameters_are_parsed() {
     let challenge = "realm=\"https://auth/token\",service=registry, scope=\"repository:a/b:pull,push\"";
     assert_eq!(parameter(challenge, "realm").as_deref(), Some("https://auth/token"));
     assert_eq!(parameter(challenge, "service").as_deref(), Some("registry"));

@@ -1,8 +1,8 @@
-//! One request and its answer: proxies, redirects, and how long anybody waits.
+//! One request and its response: proxies, redirects and timeouts.
 //!
-//! What must not be seen is sent to the server that it is meant for and to no other: a redirect elsewhere goes on
-//! without it, and a redirect from `https` to `http` goes nowhere. Answers come as they are, never decompressed.
-//! Who asks is for the caller to say ([`crate::client`]), and so is whether to try again.
+//! Secrets are sent only to the server that they are meant for: a redirect to another server drops them, and a redirect
+//! from `https` to `http` is refused. Responses are never decompressed. Authentication and retries are up to the caller
+//! ([`crate::client`]).
 
 use std::io::Read;
 
@@ -27,28 +27,28 @@ use crate::stall_limit::StallLimit;
 use crate::tls::Pem;
 use crate::url::Url;
 
-/// A server is asked whether it takes more than this before it is sent.
+/// For larger bodies, `mc` asks the server for its consent before it sends the body.
 const ASKED_FIRST: u64 = 8 << 20;
 
-/// The HTTP client, once for each way to a server.
+/// The HTTP client, one agent per route.
 #[derive(Debug)]
 pub(crate) struct Agents {
-    /// For servers to which no proxy leads.
+    /// For servers without a proxy.
     direct: Agent,
-    /// For those of them to which a server elsewhere redirects.
+    /// For direct connections to the target of a redirect by a remote server.
     far: Agent,
-    /// For the others, over `https` and over `http`.
+    /// For servers behind a proxy, over `https` and over `http`.
     proxied: [Option<Agent>; 2],
-    /// The text of `NO_PROXY`.
+    /// The value of `NO_PROXY`.
     no_proxy: String,
     pub(crate) stall_limit: StallLimit,
 }
 
 impl Agents {
-    /// Ways through these proxies, with certificates and keys of the user's.
+    /// Creates agents with these proxies and the user's certificates and keys.
     ///
     /// # Errors
-    /// When a proxy's address cannot be used.
+    /// Fails if a proxy's address cannot be used.
     pub(crate) fn new(stall_limit: StallLimit, proxies: &Proxies, pem: &Pem) -> Result<Self, FetchError> {
         let proxied = |address: &Option<String>| {
             let Some(address) = address else { return Ok(None) };
@@ -65,7 +65,7 @@ impl Agents {
         Ok(Self { direct, far, proxied, no_proxy, stall_limit })
     }
 
-    /// Asks, and goes where the answer points.
+    /// Sends a request and follows redirects.
     pub(crate) fn follow(&self, ask: &Ask<'_>, reported: AuthHeaders) -> Result<Answer, Refusal> {
         let AuthHeaders { mut headers, is_private } = reported;
         let mut url = ask.url.clone();
@@ -89,9 +89,9 @@ impl Agents {
         Err(circle(ask.url).into())
     }
 
-    /// Sends something, and goes where those point that want the same sent elsewhere.
+    /// Sends a body and follows redirects that ask to repeat it.
     ///
-    /// * `bytes`: gives them from the first to the last, as often as they are sent
+    /// * `bytes`: returns a reader over all bytes; called once per try
     pub(crate) fn send<R: Read>(
         &self,
         sending: &Sending<'_>,
@@ -121,7 +121,7 @@ impl Agents {
     }
 
     fn once(&self, ask: &Ask<'_>, url: &Url, headers: &[SecretHeader]) -> Result<Response<Body>, Refusal> {
-        // What is hashed are the bytes that were published, so no server may send them in another coding.
+        // The digest covers the published bytes, so the server must not re-encode them.
         let agent = self.agent_for(url, ask.url);
         let request = if ask.is_head { agent.head(url.full()) } else { agent.get(url.full()) };
         let mut request = request.header("accept-encoding", "identity");
@@ -159,7 +159,7 @@ impl Agents {
         if verb != Verb::Delete {
             request = request.header("content-length", n_bytes.to_string());
         }
-        // A server that does not take so much says so before it has come, not by breaking the connection.
+        // This lets a server refuse a large body early, instead of breaking the connection.
         if n_bytes > ASKED_FIRST {
             request = request.header("expect", "100-continue");
         }
@@ -179,9 +179,9 @@ impl Agents {
         sent.map_err(|error| self.unanswered(url, &error))
     }
 
-    /// The agent for an address.
+    /// Selects the agent for an address.
     ///
-    /// * `first`: the address that was asked first; others are where it redirects to
+    /// * `first`: the address of the original request, before redirects
     fn agent_for(&self, url: &Url, first: &Url) -> &Agent {
         let [https, http] = &self.proxied;
         let proxied = if url.is_https() { https } else { http };
@@ -189,7 +189,7 @@ impl Agents {
         proxied.as_ref().filter(|_| !is_direct(&self.no_proxy, url)).unwrap_or(direct)
     }
 
-    /// The reason why there was no answer.
+    /// The reason for a missing response.
     fn unanswered(&self, url: &Url, error: &ureq::Error) -> Refusal {
         let is_passing = !matches!(
             error,
@@ -197,12 +197,12 @@ impl Agents {
         );
         let reason = match error {
             ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
-                format!("no connection came about within {} s", self.stall_limit.connect.as_secs_f32())
+                format!("no connection within {} s", self.stall_limit.connect.as_secs_f32())
             }
             ureq::Error::Timeout(_) => {
-                format!("it said nothing for {} s", self.stall_limit.idle.as_secs_f32())
+                format!("it sent nothing for {} s", self.stall_limit.idle.as_secs_f32())
             }
-            // The client's message may quote a header that it could not send.
+            // The client's message may quote the header.
             ureq::Error::Http(_) => "a header for it holds characters that cannot be sent".to_owned(),
             _ => error.to_string(),
         };

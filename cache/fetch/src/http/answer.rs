@@ -1,5 +1,5 @@
-//! The answer of a server, of which nothing is believed: short texts have bounds, and what it says of a refusal is shown
-//! without what it was told.
+//! A server's response, which is untrusted: short texts are bounded, and explanations of refusals are shown without the
+//! credentials that were sent.
 
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -17,30 +17,30 @@ use crate::secret::header::SecretHeader;
 use crate::stall_limit::{StallLimit, StallReader};
 use crate::url::Url;
 
-/// A short answer is there as a whole after this many times the time for which a server may say nothing.
+/// A short response must be complete within this many idle timeouts.
 const SHORT: u32 = 2;
 
-/// This much of a server's explanation is shown.
+/// Limit on the characters shown of a server's explanation.
 const MAX_EXPLANATION: usize = 300;
 
-/// The answer of a server.
+/// A server's response.
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// The address that the answer came from, after redirects.
+    /// The responding address, after redirects.
     pub url: Url,
     headers: HeaderMap,
     sent: Vec<SecretHeader>,
-    /// True if the server that was asked first was told who asks: what it gave is not for everybody.
+    /// True if the user was authenticated to the original server, so that the bytes are not public.
     pub is_private: bool,
-    /// The time that a short answer may take.
+    /// Time limit for a short response.
     short_time: Duration,
-    /// The bytes.
+    /// The body.
     pub body: StallReader<Box<dyn Read + Send>>,
 }
 
 impl Answer {
-    /// The answer of a server that was told this.
+    /// Wraps a response to a request with these headers.
     pub(crate) fn new(
         url: &Url,
         response: Response<Body>,
@@ -56,10 +56,10 @@ impl Answer {
         Self { status, url: url.clone(), headers: parts.headers, sent, is_private, short_time, body }
     }
 
-    /// The whole of an answer that is short, and comes at once: a server must not keep anybody waiting for a few bytes.
+    /// Reads a short response in full, within a time limit: a server must not block the caller for a few bytes.
     ///
     /// # Errors
-    /// When it breaks off, takes too long, or is longer than `limit` bytes.
+    /// Fails if it breaks off, exceeds the time limit, or is longer than `limit` bytes.
     pub(crate) fn short(&mut self, limit: u64) -> Result<Vec<u8>, Refusal> {
         let bytes = self.beginning(limit + 1).map_err(|error| Refusal::broken(&self.url, &error))?;
         if bytes.len() as u64 > limit {
@@ -69,17 +69,17 @@ impl Answer {
         Ok(bytes)
     }
 
-    /// As `short`, as text.
+    /// Same as `short`, as text.
     ///
     /// # Errors
-    /// As `short`, or when it is not text.
+    /// Same as `short`, and fails if the bytes are not text.
     pub fn short_text(mut self, limit: u64) -> Result<String, FetchError> {
         let bytes = self.short(limit).map_err(|refusal| *refusal.error)?;
         let what = "sent bytes that are not text".to_owned();
         String::from_utf8(bytes).map_err(|_| FetchError::InvalidResponse { url: self.url.clone(), what })
     }
 
-    /// The first bytes, as many as there are and no more than `limit`.
+    /// Reads up to `limit` bytes.
     fn beginning(&mut self, limit: u64) -> io::Result<Vec<u8>> {
         let (began, mut bytes) = (Instant::now(), Vec::new());
         let mut buffer = vec![0; 16 << 10];
@@ -94,29 +94,30 @@ impl Answer {
             }
             bytes.extend_from_slice(&buffer[..n_read]);
             if began.elapsed() > self.short_time {
-                let what = format!("{} bytes came in {} s", bytes.len(), began.elapsed().as_secs_f32());
+                let what =
+                    format!("only {} bytes arrived in {} s", bytes.len(), began.elapsed().as_secs_f32());
                 return Err(io::Error::new(io::ErrorKind::TimedOut, what));
             }
         }
     }
 
-    /// A header, when it is there once and is text.
+    /// A header, if it occurs once and is text.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let first = values.next()?.to_str().ok()?;
         values.next().is_none().then(|| first.trim())
     }
 
-    /// Checks that the bytes are those that were published.
+    /// Checks that the body is not encoded.
     ///
     /// # Errors
-    /// When they are compressed although nobody asked for it.
+    /// Fails if the body is compressed, which was not requested.
     pub fn check_plain(&self) -> Result<(), FetchError> {
         match self.headers.get("content-encoding").map(|value| value.to_str().unwrap_or("?")) {
             None | Some("identity" | "") => Ok(()),
             Some(coding) => {
                 let what = format!(
-                    "sent the bytes in the coding `{}`, expected them as they are",
+                    "sent the bytes in the encoding `{}`, expected them unencoded",
                     printable(coding)
                 );
                 Err(FetchError::InvalidResponse { url: self.url.clone(), what })
@@ -124,7 +125,7 @@ impl Answer {
         }
     }
 
-    /// The answer, unless it says no.
+    /// Returns the response unless its status is a refusal.
     pub(crate) fn accepted(self, stall_limit: &StallLimit) -> Result<Self, Refusal> {
         match self.status {
             200..=299 => Ok(self),
@@ -132,7 +133,7 @@ impl Answer {
         }
     }
 
-    /// An answer that says no, as an error.
+    /// Converts a refusing response into an error.
     pub(crate) fn refusal(mut self, stall_limit: &StallLimit) -> Refusal {
         let (url, status) = (self.url.clone(), self.status);
         let message = self.explanation();
@@ -155,12 +156,12 @@ impl Answer {
         error.into()
     }
 
-    /// The server's own words about its refusal, without what was told to it.
+    /// The server's explanation of its refusal, without the secrets that it was sent.
     fn explanation(&mut self) -> String {
         let said = match self.header("x-error-message") {
             Some(said) => said.to_owned(),
             None => {
-                // An explanation that cannot be read is none.
+                // An unreadable explanation is treated as absent.
                 let body = self.beginning(4096).unwrap_or_default();
                 json_error(&body).or_else(|| xml_error(&body)).unwrap_or_default()
             }
@@ -180,8 +181,8 @@ impl Answer {
     }
 }
 
-/// `Retry-After`: seconds, or a date. A date is counted from the server's own (`Date`), so that it does not matter what
-/// this machine's clock says; without one it says nothing.
+/// Parses `Retry-After`: seconds, or a date. A date is compared with the server's own `Date`, so that this machine's
+/// clock does not matter; without `Date` it is ignored.
 fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));
@@ -190,9 +191,9 @@ fn retry_after(text: &str, date: Option<u64>) -> Option<Duration> {
 }
 
 #[test]
-fn a_server_says_when_to_come_again_by_its_own_clock() {
+fn retry_after_is_relative_to_the_servers_clock() {
     assert_eq!(retry_after("7", None), Some(Duration::from_secs(7)));
-    // Whatever year this machine believes it to be.
+    // The result does not depend on this machine's clock.
     let at = "Sun, 06 Nov 1994 08:49:37 GMT";
     assert_eq!(retry_after(at, Some(784_111_770)), Some(Duration::from_secs(7)));
     assert_eq!(retry_after(at, Some(784_111_780)), Some(Duration::ZERO));

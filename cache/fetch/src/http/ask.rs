@@ -1,38 +1,38 @@
-//! A request that only asks: the address, which bytes, and which credentials go with it.
+//! A request without a body: its address, range and credentials.
 
 use crate::url::Url;
 
-/// Credentials that a server is given.
+/// Credentials for a server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// Those that are known for it.
+    /// Those that are configured for it.
     #[default]
     Server,
-    /// The same, and it is an OCI registry, which says where tokens come from.
+    /// The same, for an OCI registry, whose challenge names a token service.
     Registry,
-    /// None: another server sent us there.
+    /// None, because another server chose this address.
     Nobody,
 }
 
-/// A request for what is at an address.
+/// A request without a body.
 #[derive(Clone, Debug)]
 pub struct Ask<'a> {
     /// The address.
     pub url: &'a Url,
-    /// Media types that are understood.
+    /// Accepted media types.
     pub accept: Option<&'static str>,
-    /// The first byte wanted, when it is not the first of all.
+    /// The first requested byte; 0 for the whole resource.
     pub from: u64,
-    /// The version that the bytes before `from` are of.
+    /// The version that the bytes before `from` belong to.
     pub if_range: Option<&'a str>,
-    /// Credentials that the server is given.
+    /// Credentials for the server.
     pub access: Access,
-    /// True if only the existence of the resource is asked for, not its bytes.
+    /// True for a `HEAD` request, which returns no bytes.
     pub is_head: bool,
 }
 
 impl<'a> Ask<'a> {
-    /// Everything at an address.
+    /// Requests the whole resource at an address.
     pub fn whole(url: &'a Url) -> Self {
         Self { url, accept: None, from: 0, if_range: None, access: Access::Server, is_head: false }
     }

@@ -1,11 +1,11 @@
-//! Headers that tell a server who asks.
+//! Headers that authenticate the user to a server.
 
 use crate::secret::header::SecretHeader;
 
-/// Headers that tell a server who asks.
+/// Headers that authenticate the user to a server.
 #[derive(Default)]
 pub(crate) struct AuthHeaders {
     pub(crate) headers: Vec<SecretHeader>,
-    /// True if the user is in them, and not only a token that anybody gets.
+    /// True if they identify the user, and not just an anonymous token.
     pub(crate) is_private: bool,
 }

@@ -1,4 +1,4 @@
-//! Words of a server about why it says no, as various kinds of servers write them.
+//! A server's explanation of a refusal, in the formats of various servers.
 
 /// The `error` or `message` of a JSON object.
 pub(crate) fn json_error(body: &[u8]) -> Option<String> {
@@ -8,7 +8,7 @@ pub(crate) fn json_error(body: &[u8]) -> Option<String> {
     said.into_iter().flatten().find_map(|said| said.as_str().map(str::to_owned))
 }
 
-/// The code and the message of a bucket's XML; the rest may repeat what was signed.
+/// The code and the message of an S3 error in XML; the other elements may repeat what was signed.
 pub(crate) fn xml_error(body: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(body).ok()?;
     let within = |name: &str| {
@@ -25,7 +25,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 #[test]
-fn explanations_are_found_in_json_and_in_the_xml_of_buckets() {
+fn explanations_are_found_in_json_and_bucket_xml() {
     let xml = b"<?xml version=\"1.0\"?><Error><Code>NoSuchBucket</Code><Message>Not there</Message><Key>k</Key></Error>";
     assert_eq!(xml_error(xml).as_deref(), Some("NoSuchBucket: Not there"));
     assert_eq!(xml_error(b"<html>"), None);

@@ -1,4 +1,4 @@
-//! Redirects: which are followed, and how often.
+//! Redirects: the rules and the limit.
 
 use ureq::Body;
 use ureq::http::Response;
@@ -6,10 +6,10 @@ use ureq::http::Response;
 use crate::error::FetchError;
 use crate::url::Url;
 
-/// More redirects than this lead in a circle, or might as well.
+/// Limit on redirects, which ends loops.
 pub(crate) const MAX_REDIRECTS: u32 = 10;
 
-/// A server that redirects without an end.
+/// The error for an endless redirect.
 pub(crate) fn circle(url: &Url) -> FetchError {
     FetchError::Redirect { url: url.clone(), what: format!("more than {MAX_REDIRECTS} times") }
 }
@@ -18,8 +18,8 @@ pub(crate) fn circle(url: &Url) -> FetchError {
 pub(crate) fn target(url: &Url, response: &Response<Body>) -> Result<Url, FetchError> {
     let refuse = |what: String| FetchError::Redirect { url: url.clone(), what };
     let location = response.headers().get("location").and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| refuse("and does not say where".to_owned()))?;
-    let next = url.join(location).map_err(|error| refuse(format!("to nowhere: {error}")))?;
+    let location = location.ok_or_else(|| refuse("without a destination".to_owned()))?;
+    let next = url.join(location).map_err(|error| refuse(format!("to an invalid address: {error}")))?;
     url.may_lead_to(&next).map_err(refuse)?;
     Ok(next)
 }

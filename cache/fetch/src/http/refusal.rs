@@ -1,4 +1,4 @@
-//! The reason why a request brought nothing, and when it is worth asking again.
+//! The reason for a failed request, and whether a retry may help.
 
 use std::io;
 use std::thread;
@@ -8,16 +8,16 @@ use crate::error::FetchError;
 use crate::stall_limit::StallLimit;
 use crate::url::Url;
 
-/// The reason why there is no answer, or none of use.
+/// A failed request.
 #[derive(Debug)]
 pub struct Refusal {
-    /// The error, should nobody ask again.
+    /// The error to report without a retry.
     pub error: Box<FetchError>,
-    /// True if another try may help.
+    /// True if a retry may help.
     pub is_passing: bool,
-    /// True if the server said nothing until its time was up.
+    /// True if the server timed out.
     pub is_silence: bool,
-    /// The time for which the server wants to be left alone.
+    /// Wait that the server requests.
     pub after: Option<Duration>,
 }
 
@@ -35,10 +35,10 @@ impl Refusal {
         Self { is_silence, ..Self::connection(url, &error.to_string(), true) }
     }
 
-    /// Waits before another try, where that may help.
+    /// Waits before a retry, if one may help.
     ///
     /// # Errors
-    /// The refusal, when it does not help, or was tried too often.
+    /// The error, if a retry cannot help or the limit of retries is reached.
     pub(crate) fn wait(self, stall_limit: &StallLimit, n_failed: u32) -> Result<(), FetchError> {
         let had_its_time = self.is_silence && !stall_limit.asks_silent;
         if !self.is_passing || had_its_time || n_failed > stall_limit.n_retries {
@@ -56,10 +56,10 @@ impl From<FetchError> for Refusal {
     }
 }
 
-/// Asks until there is an answer, or a refusal that does not pass.
+/// Repeats a request until it succeeds or fails permanently.
 ///
 /// # Errors
-/// The last refusal.
+/// The last failure.
 pub(crate) fn patiently<T>(
     stall_limit: &StallLimit,
     ask: impl Fn() -> Result<T, Refusal>,

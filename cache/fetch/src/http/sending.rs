@@ -1,36 +1,36 @@
-//! A request that brings something to a server, or removes something there.
+//! A request that uploads or deletes something.
 
 use crate::http::ask::Access;
 use crate::url::Url;
 
-/// The use that the server makes of what is sent.
+/// The HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// It takes the place of what is there.
+    /// Replaces the resource.
     Put,
-    /// The server decides what becomes of it.
+    /// Submits data; the server decides about its use.
     Post,
-    /// It is added to what is there.
+    /// Adds to the resource.
     Patch,
-    /// Nothing is sent; what is there goes.
+    /// Removes the resource; has no body.
     Delete,
 }
 
-/// A request that brings something to a server.
+/// A request that uploads or deletes something.
 #[derive(Clone, Copy, Debug)]
 pub struct Sending<'a> {
-    /// The use that the server makes of it.
+    /// The HTTP method.
     pub verb: Verb,
     /// The address.
     pub url: &'a Url,
-    /// Headers that anybody may see.
+    /// Headers without secrets.
     pub headers: &'a [(&'a str, &'a str)],
-    /// Credentials that the server is given.
+    /// Credentials for the server.
     pub access: Access,
 }
 
 impl<'a> Sending<'a> {
-    /// To a server that is not a registry, with nothing said about it.
+    /// A request without headers, to a server that is not a registry.
     pub fn to(verb: Verb, url: &'a Url) -> Self {
         Self { verb, url, headers: &[], access: Access::Server }
     }

@@ -1,8 +1,8 @@
-//! Connections that give up when a server keeps sending and nothing comes of it.
+//! Connections with a time limit per read, against servers that keep sending without progress.
 //!
-//! The HTTP client reads on while it needs more, and may wait for each piece as long as a server may be silent. So one
-//! call could read for ever from a server that sends trailers without an end. The reader of a body says how long one
-//! call may take ([`Watched`]); the connection under it checks the clock before it waits.
+//! The HTTP client reads on while it needs more, and each wait for data may last as long as the idle timeout. A single
+//! call could therefore read forever from a server that sends endless trailers. The reader of a body sets the time
+//! limit of one call ([`Watched`]); the connection under it checks the clock before it waits.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
 thread_local! {
-    /// Time at which the read that this thread is in has to be over.
+    /// Deadline of the current read in this thread.
     static UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// A body of which no single read takes longer than this.
+/// A body with a time limit for each read.
 pub(crate) struct Watched<R> {
     inner: R,
     longest: Duration,
@@ -36,11 +36,11 @@ impl<R: Read> Read for Watched<R> {
     }
 }
 
-/// Wraps the connections of another connector so that they check the clock.
+/// Wraps the connections of another connector so that they check the deadline.
 #[derive(Debug)]
 pub(crate) struct Watching;
 
-/// A connection that checks the clock.
+/// A connection that checks the deadline.
 #[derive(Debug)]
 pub(crate) struct WatchedTransport<T>(T);
 
@@ -63,7 +63,7 @@ impl<T: Transport> Transport for WatchedTransport<T> {
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, ureq::Error> {
         if UNTIL.get().is_some_and(|until| Instant::now() > until) {
-            let what = "it sends and sends, and nothing comes of it";
+            let what = "it keeps sending without progress";
             return Err(io::Error::new(io::ErrorKind::TimedOut, what).into());
         }
         self.0.await_input(timeout)

@@ -1,4 +1,4 @@
-//! Files below an address, as any web server has them.
+//! Files below an address, on any web server.
 
 use mc_ir::origin::Origin;
 
@@ -7,10 +7,10 @@ use crate::error::FetchError;
 use crate::origins::listing::{RemoteFile, checked};
 use crate::url::Url;
 
-/// The files that the declaration lists. The server is not asked: it has no list.
+/// The files that the declaration lists. No request is sent, because a web server has no list.
 ///
 /// # Errors
-/// When the address or a name cannot be used.
+/// Fails if the address or a name cannot be used.
 pub fn files(origin: &Origin, base: &str, names: &[String]) -> Result<Vec<RemoteFile>, FetchError> {
     let file = |name: &String| {
         Ok(RemoteFile {
@@ -22,10 +22,10 @@ pub fn files(origin: &Origin, base: &str, names: &[String]) -> Result<Vec<Remote
     checked(origin, names.iter().map(file).collect::<Result<_, FetchError>>()?)
 }
 
-/// Where a file's bytes are.
+/// Address of a file.
 ///
 /// # Errors
-/// When the address cannot be used.
+/// Fails if the address cannot be used.
 pub fn address(origin: &Origin, base: &str, name: &str) -> Result<Url, FetchError> {
     let base = Url::parse(base).map_err(|source| FetchError::Url { origin: origin.to_string(), source })?;
     Ok(base.below(name))

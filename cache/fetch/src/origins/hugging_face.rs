@@ -1,4 +1,4 @@
-//! Repositories of Hugging Face, or of a server that speaks like it.
+//! Repositories of Hugging Face, or of a server with the same API.
 
 use mc_ir::origin::{Origin, is_commit};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::http::ask::Ask;
 use crate::origins::listing::{MAX_LISTING, RemoteFile, checked, fits};
 use crate::url::Url;
 
-/// Where Hugging Face is.
+/// Address of Hugging Face.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
 /// Patterns of texts that a repository need not have.
@@ -42,7 +42,7 @@ const UNWANTED: [&str; 22] = [
     ".gitattributes",
 ];
 
-/// Weights that can run programs.
+/// Weights in formats that can execute code.
 const PICKLED: [&str; 4] = [".bin", ".pth", ".pt", ".ckpt"];
 
 #[derive(Deserialize)]
@@ -67,10 +67,10 @@ struct Lfs {
     size: Option<u64>,
 }
 
-/// The commit that a branch or a tag is at now.
+/// Returns the current commit of a branch or tag.
 ///
 /// # Errors
-/// When the server does not tell.
+/// Fails if the server does not report it.
 pub fn commit(
     client: &Client,
     endpoint: &Url,
@@ -80,12 +80,12 @@ pub fn commit(
     ask(client, endpoint, repository, revision).map(|(commit, _)| commit)
 }
 
-/// The files of a commit that are wanted.
+/// The selected files of a commit.
 ///
-/// * `patterns`: those to take; none stands for those that a checkpoint needs
+/// * `patterns`: the files to select; if empty, those that a checkpoint needs
 ///
 /// # Errors
-/// When the server cannot be asked, or its list cannot be used.
+/// Fails if the server cannot be reached, or its list cannot be used.
 pub fn files(
     client: &Client,
     endpoint: &Url,
@@ -95,21 +95,21 @@ pub fn files(
     let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
     let (commit, mut listed) = ask(client, endpoint, repository, revision)?;
     if commit != revision {
-        return Err(wrong(format!("the server answered for the commit `{commit}`")));
+        return Err(wrong(format!("the server returned the commit `{commit}`")));
     }
     if let Some(pattern) = patterns
         .iter()
         .filter(|pattern| !OPTIONAL.contains(&pattern.as_str()))
         .find(|pattern| !listed.iter().any(|file| fits(pattern, &file.rfilename)))
     {
-        return Err(wrong(format!("no file fits `{pattern}`")));
+        return Err(wrong(format!("no file matches `{pattern}`")));
     }
     if patterns.is_empty() && !listed.iter().any(|file| file.rfilename.ends_with(".safetensors")) {
         let pickled = listed.iter().find(|file| PICKLED.iter().any(|end| file.rfilename.ends_with(end)));
         if let Some(file) = pickled {
             return Err(wrong(format!(
-                "its weights are pickled (`{}`): reading them would run whatever program is in them; \
-                 name a revision with safetensors, or list what you want with `files`",
+                "its weights are pickled (`{}`): reading them could execute code in them; \
+                 name a revision with safetensors, or select other files with `files`",
                 file.rfilename
             )));
         }
@@ -127,7 +127,7 @@ pub fn files(
     checked(origin, listed.into_iter().map(file).collect())
 }
 
-/// Where a file's bytes are.
+/// Address of a file.
 pub fn address(endpoint: &Url, repository: &str, revision: &str, name: &str) -> Url {
     endpoint.below(&format!("{repository}/resolve/{revision}/{name}"))
 }
@@ -138,7 +138,7 @@ fn expected(file: &Sibling) -> Expected {
     Expected {
         n_bytes: file.lfs.as_ref().and_then(|lfs| lfs.size).or(file.size),
         digest: None,
-        // For a large file git knows only the pointer to it.
+        // For a large file git records only its pointer.
         server: if file.lfs.is_some() { sha256 } else { git() },
     }
 }
@@ -154,8 +154,8 @@ fn ask(
     let bytes = client.text(&Ask { accept: Some("application/json"), ..Ask::whole(&url) }, MAX_LISTING)?;
     let invalid_response = |what: String| FetchError::InvalidResponse { url: url.clone(), what };
     let answer: Answer = serde_json::from_slice(&bytes)
-        .map_err(|error| invalid_response(format!("sent no list of files: {error}")))?;
+        .map_err(|error| invalid_response(format!("sent an invalid list of files: {error}")))?;
     let commit = answer.sha.filter(|commit| is_commit(commit));
-    let commit = commit.ok_or_else(|| invalid_response("did not say which commit it is".to_owned()))?;
+    let commit = commit.ok_or_else(|| invalid_response("did not state its commit".to_owned()))?;
     Ok((commit, answer.siblings))
 }

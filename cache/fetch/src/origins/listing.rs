@@ -1,4 +1,4 @@
-//! The files of an origin, as its server lists them before anybody has seen a byte.
+//! The files of an origin as its server lists them, before any download.
 
 use std::collections::BTreeSet;
 
@@ -8,34 +8,34 @@ use crate::checksum::Expected;
 use crate::error::FetchError;
 use crate::url::Url;
 
-/// An origin of more files than this is none.
+/// Limit on the files of an origin.
 pub const MAX_FILES: usize = 10_000;
 
-/// A list of files, as text, is at most this long.
+/// Limit on the size of a list of files, as text.
 pub const MAX_LISTING: u64 = 32 << 20;
 
-/// A file somewhere else.
+/// A file of a remote origin.
 #[derive(Clone, Debug)]
 pub struct RemoteFile {
-    /// Its name below the folder that it will lie in.
+    /// Its name, relative to its future folder.
     pub name: String,
-    /// Where it is.
+    /// Its address.
     pub url: Url,
-    /// What is known about it.
+    /// Its expected properties.
     pub expected: Expected,
 }
 
-/// Sorts the files, and refuses names that two have, that leave the folder, or that are a file and a folder.
+/// Sorts the files. Rejects duplicate names, names that leave the folder, and a name that is both a file and a folder.
 ///
 /// # Errors
 /// [`FetchError::Listing`].
 pub fn checked(origin: &Origin, mut files: Vec<RemoteFile>) -> Result<Vec<RemoteFile>, FetchError> {
     let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
     if files.is_empty() {
-        return Err(wrong("there is no file in it that is wanted".to_owned()));
+        return Err(wrong("it contains no selected file".to_owned()));
     }
     if files.len() > MAX_FILES {
-        return Err(wrong(format!("it lists {} files, and at most {MAX_FILES} are taken", files.len())));
+        return Err(wrong(format!("it lists {} files, but the limit is {MAX_FILES}", files.len())));
     }
     files.sort_by(|left, right| left.name.cmp(&right.name));
     for file in &files {
@@ -55,10 +55,10 @@ pub fn checked(origin: &Origin, mut files: Vec<RemoteFile>) -> Result<Vec<Remote
     Ok(files)
 }
 
-/// Whether a name fits a pattern: `*` and `?` stand for letters but `/`, `**` for all.
+/// Returns true if a name matches a pattern: `*` and `?` match characters except `/`, `**` matches all.
 pub fn fits(pattern: &str, name: &str) -> bool {
     fn fits(pattern: &[u8], name: &[u8], budget: &mut u32) -> bool {
-        // Patterns are short, but `*` after `*` could be tried in very many ways.
+        // Patterns are short, but repeated `*` could backtrack exponentially.
         if *budget == 0 {
             return false;
         }
@@ -94,18 +94,18 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_cannot_be_a_folder_is_refused() {
+    fn a_list_that_does_not_form_a_folder_is_rejected() {
         assert_eq!(check(&["b", "a/c"]), Ok(vec!["a/c".to_owned(), "b".to_owned()]));
         for wrong in
             [&["a", "a"][..], &["a", "b", "a/c"], &["../x"], &["/x"], &["a//b"], &["a\\b"], &[""], &[]]
         {
             assert!(check(wrong).is_err(), "{wrong:?}");
         }
-        assert!(check(&vec!["a"; MAX_FILES + 1]).unwrap_err().contains("at most"));
+        assert!(check(&vec!["a"; MAX_FILES + 1]).unwrap_err().contains("the limit is"));
     }
 
     #[test]
-    fn patterns_fit_names() {
+    fn patterns_match_names() {
         for (pattern, name, expected) in [
             ("*.json", "config.json", true),
             ("*.json", "a/config.json", false),

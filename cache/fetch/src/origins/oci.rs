@@ -1,4 +1,4 @@
-//! Artifacts of an OCI registry: a manifest whose layers have titles, which are the names of files.
+//! Artifacts in an OCI registry: a manifest whose layers have titles, which are the file names.
 //!
 //! Source: OCI distribution specification 1.1, OCI image specification 1.1 (`org.opencontainers.image.title`).
 
@@ -37,10 +37,10 @@ struct Layer {
     annotations: BTreeMap<String, String>,
 }
 
-/// The digest that a tag is at now: `sha256:…`.
+/// Returns the current digest of a tag: `sha256:…`.
 ///
 /// # Errors
-/// When the registry does not tell.
+/// Fails if the registry does not report it.
 pub fn digest(client: &Client, origin: &Origin, reference: &str) -> Result<String, FetchError> {
     Ok(format!("sha256:{}", sha256(&manifest(client, origin, reference)?.1)))
 }
@@ -48,7 +48,8 @@ pub fn digest(client: &Client, origin: &Origin, reference: &str) -> Result<Strin
 /// The files of an artifact.
 ///
 /// # Errors
-/// When the registry cannot be asked, the manifest is another one than the reference says, or is no artifact of files.
+/// Fails if the registry cannot be reached, the manifest does not match the reference, or it does not describe an
+/// artifact of files.
 pub fn files(client: &Client, origin: &Origin, reference: &str) -> Result<Vec<RemoteFile>, FetchError> {
     let wrong = |what: String| FetchError::Listing { origin: origin.to_string(), what };
     let (url, bytes) = manifest(client, origin, reference)?;
@@ -67,7 +68,7 @@ pub fn files(client: &Client, origin: &Origin, reference: &str) -> Result<Vec<Re
     }
     let mut files = Vec::new();
     for layer in manifest.layers {
-        // A layer without a title is no file: a configuration, or a part of an image's file system.
+        // A layer without a title is not a file, but a configuration or a part of an image's file system.
         let Some(name) = layer.annotations.get(TITLE) else { continue };
         if layer.annotations.get("io.deis.oras.content.unpack").is_some_and(|unpack| unpack == "true") {
             return Err(wrong(format!("`{name}` is a packed folder; push the files one by one")));
@@ -88,10 +89,10 @@ pub fn files(client: &Client, origin: &Origin, reference: &str) -> Result<Vec<Re
     checked(origin, files)
 }
 
-/// Where the bytes of a layer are.
+/// Address of a layer's bytes.
 ///
 /// # Errors
-/// When the reference cannot be used.
+/// Fails if the reference cannot be used.
 pub fn address(origin: &Origin, reference: &str, digest: &str) -> Result<Url, FetchError> {
     let (root, repository, _) = parts(origin, reference)?;
     endpoint(origin, &format!("{root}/v2/{repository}/blobs/{digest}"))
@@ -105,14 +106,14 @@ fn manifest(client: &Client, origin: &Origin, reference: &str) -> Result<(Url, V
     Ok((url, bytes))
 }
 
-/// Where a registry is asked.
+/// Base address of a registry.
 ///
 /// # Errors
-/// When its name cannot be part of an address.
+/// Fails if its name cannot be part of an address.
 pub fn root(registry: &str) -> Result<Url, UrlError> {
     let registry = if registry == "docker.io" { "registry-1.docker.io" } else { registry };
     let plain = Url::parse(&format!("http://{registry}"))?;
-    // A registry on this machine is one for tests, and has no certificate.
+    // A registry on this machine is for tests, and has no certificate.
     if plain.is_loopback() { Ok(plain) } else { Url::parse(&format!("https://{registry}")) }
 }
 
@@ -120,7 +121,7 @@ pub fn root(registry: &str) -> Result<Url, UrlError> {
 fn parts<'a>(origin: &Origin, reference: &'a str) -> Result<(String, &'a str, &'a str), FetchError> {
     let wrong = || FetchError::Listing {
         origin: origin.to_string(),
-        what: "it is no artifact; expected `registry/repository@sha256:…`".to_owned(),
+        what: "it is not an artifact; expected `registry/repository@sha256:…`".to_owned(),
     };
     let (registry, repository, version) = reference_parts(reference).ok_or_else(wrong)?;
     let root = root(registry).map_err(|source| FetchError::Url { origin: origin.to_string(), source })?;

@@ -1,4 +1,4 @@
-//! A header of a request whose value must not be seen.
+//! A request header with a secret value.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use crate::secret::Secret;
 use crate::secret::login::Login;
 
-/// A header of a request whose value must not be seen.
+/// A request header with a secret value.
 #[derive(Clone)]
 pub struct SecretHeader {
     /// Its name.
@@ -24,7 +24,7 @@ impl fmt::Debug for SecretHeader {
 }
 
 impl SecretHeader {
-    /// Reads `NAME=VALUE`.
+    /// Parses `NAME=VALUE`.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, value) = text.split_once('=')?;
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -35,7 +35,7 @@ impl SecretHeader {
             .then(|| Self { name: name.to_ascii_lowercase(), value: Secret::new(value) })
     }
 
-    /// Tells whether the header says who asks.
+    /// Returns true if the header authenticates the user.
     pub(crate) fn is_authorization(&self) -> bool {
         self.name.eq_ignore_ascii_case("authorization")
     }
@@ -54,7 +54,7 @@ impl SecretHeader {
 }
 
 #[test]
-fn a_header_that_cannot_be_sent_is_none() {
+fn invalid_headers_are_rejected() {
     assert_eq!(format!("{:?}", SecretHeader::parse("X-Team = a=b ").unwrap()), "x-team: ***");
     for wrong in ["", "a", "=a", "a b=c", "a=b\nc", "a=\u{e4}"] {
         assert!(SecretHeader::parse(wrong).is_none(), "{wrong}");

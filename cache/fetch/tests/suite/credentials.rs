@@ -1,4 +1,4 @@
-//! What must not be seen goes where it is meant to go, and nowhere else.
+//! Secrets reach their own server and no other.
 
 use std::sync::{Arc, Mutex};
 
@@ -22,7 +22,7 @@ fn with_token(server: &Server) -> Credentials {
     Credentials { tokens, ..Credentials::default() }
 }
 
-/// A server that sends its first request somewhere else.
+/// A server that redirects its first request.
 fn redirecting(status: &'static str, to: impl Fn(&Request) -> String + Send + Sync + 'static) -> Server {
     Server::new(move |request, stream| {
         if request.path.starts_with("/x/") {
@@ -50,7 +50,7 @@ fn redirects_on_the_same_server_keep_the_token() {
 }
 
 #[test]
-fn redirects_to_another_server_lose_the_token_for_good() {
+fn redirects_to_another_server_drop_the_token_for_good() {
     let other = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
     let elsewhere = format!("{}/cdn", other.root());
     let server = redirecting("302 Found", move |_| elsewhere.clone());
@@ -59,7 +59,7 @@ fn redirects_to_another_server_lose_the_token_for_good() {
     assert!(server.requests()[0].header("authorization").is_some());
     assert_eq!(other.requests()[0].header("authorization"), None);
 
-    // There and back: it does not come back either.
+    // A redirect back to the first server does not restore the token.
     let back: Arc<Mutex<String>> = Arc::default();
     let to = Arc::clone(&back);
     let other = Server::new(move |_, stream| {
@@ -75,7 +75,7 @@ fn redirects_to_another_server_lose_the_token_for_good() {
 }
 
 #[test]
-fn what_is_sent_goes_where_a_redirect_points_and_secrets_only_to_the_same_server() {
+fn uploads_follow_redirects_and_secrets_stay_with_the_same_server() {
     let other = Server::new(|_, stream| answer(stream, "201 Created", &[], b""));
     let elsewhere = format!("{}/there", other.root());
     let server = Server::new(move |request, stream| match request.path.as_str() {
@@ -97,7 +97,7 @@ fn what_is_sent_goes_where_a_redirect_points_and_secrets_only_to_the_same_server
 }
 
 #[test]
-fn another_name_of_the_same_machine_is_another_server() {
+fn another_name_of_the_same_machine_counts_as_another_server() {
     let root: Arc<Mutex<String>> = Arc::default();
     let to = Arc::clone(&root);
     let server = redirecting("302 Found", move |_| format!("{}/b", to.lock().unwrap()));
@@ -108,7 +108,7 @@ fn another_name_of_the_same_machine_is_another_server() {
 }
 
 #[test]
-fn circles_and_redirects_to_nowhere_end() {
+fn redirect_loops_and_invalid_redirects_end() {
     let circle = redirecting("302 Found", |request| format!("{}x", request.path));
     let error = World::new(&circle).fetch_a(&circle, b"abc").unwrap_err().to_string();
     assert!(error.contains("redirects more than 10 times"), "{error}");
@@ -124,11 +124,11 @@ fn circles_and_redirects_to_nowhere_end() {
     }
     let silent = Server::new(|_, stream| head(stream, "302 Found", &[]));
     let error = World::new(&silent).fetch_a(&silent, b"abc").unwrap_err().to_string();
-    assert!(error.contains("does not say where"), "{error}");
+    assert!(error.contains("without a destination"), "{error}");
 }
 
 #[test]
-fn a_server_that_repeats_the_token_is_not_quoted() {
+fn a_token_repeated_by_a_server_is_not_displayed() {
     let server = Server::new(|request, stream| {
         let sent = request.header("authorization").unwrap_or_default().to_owned();
         let body = format!("{{\"error\": \"not for {sent}\"}}");
@@ -143,7 +143,7 @@ fn a_server_that_repeats_the_token_is_not_quoted() {
 }
 
 #[test]
-fn signatures_in_addresses_are_not_shown() {
+fn signatures_in_urls_are_not_displayed() {
     let server = Server::new(|request, stream| {
         if request.path.contains("signature") {
             answer(stream, "403 Forbidden", &[], b"");
@@ -158,7 +158,7 @@ fn signatures_in_addresses_are_not_shown() {
 }
 
 #[test]
-fn nothing_of_a_token_is_in_the_store_after_a_fetch() {
+fn the_store_contains_no_token_after_a_fetch() {
     let server = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
     let world = World::with(&server, with_token(&server));
     world.lock_a(&server).unwrap();
@@ -167,7 +167,7 @@ fn nothing_of_a_token_is_in_the_store_after_a_fetch() {
 }
 
 #[test]
-fn netrc_is_asked_for_plain_servers() {
+fn netrc_is_used_for_servers_without_other_credentials() {
     let server = Server::new(|request, stream| file(request, stream, "\"v1\"", b"abc"));
     let netrc = Netrc::parse("machine 127.0.0.1 login me password secret");
     let world = World::with(&server, Credentials { netrc, ..Credentials::default() });
@@ -187,7 +187,7 @@ fn a_token_with_a_line_break_is_not_sent_as_two_headers() {
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
+fn a_refused_helper_answer_is_replaced_by_a_newer_one() {
     use std::os::unix::fs::PermissionsExt;
 
     let dir = tempfile::tempdir().unwrap();
@@ -200,7 +200,8 @@ fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     let text = dir.path().join("text");
     std::fs::write(&text, script).unwrap();
     std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // What another test's child still holds open for writing cannot be run; a copy that another process makes can.
+    // A file that another test's child process holds open for writing cannot be executed; a copy made by another
+    // process can.
     assert!(std::process::Command::new("cp").arg("-p").args([&text, &program]).status().unwrap().success());
     let client = || {
         let helper = Some(Helper::new(&program));

@@ -1,4 +1,4 @@
-//! Where fetched files end up: whole folders, read-only, noticed when they change, shared by processes.
+//! Folders of fetched files: complete, read-only, checked for changes, shared by processes.
 
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ fn origin(server: &Server, names: &[&str]) -> Origin {
     Origin::http(&format!("{}/x/", server.root()), names.iter().map(|&name| name.to_owned()).collect())
 }
 
-/// Serves the name of each file, many times over.
+/// Serves each file's own name, many times over.
 fn names() -> Server {
     Server::new(|request, stream| {
         let name = request.path.strip_prefix("/x/").unwrap_or_default();
@@ -30,7 +30,7 @@ fn bytes(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_folder_has_the_files_under_their_names_and_read_only() {
+fn a_folder_has_read_only_files_under_their_own_names() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["b/c", "a"]);
@@ -43,7 +43,7 @@ fn a_folder_has_the_files_under_their_names_and_read_only() {
 }
 
 #[test]
-fn changed_files_are_noticed_and_fetched_alone() {
+fn changed_files_are_detected_and_only_they_are_fetched() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["a", "b"]);
@@ -55,7 +55,7 @@ fn changed_files_are_noticed_and_fetched_alone() {
         fs::remove_file(&path).unwrap();
         fs::write(&path, bytes).unwrap();
     };
-    // The same bytes again are no damage.
+    // Rewriting the same bytes is not damage.
     damage(&bytes("a"));
     assert_eq!(presence(), Presence::Whole(folder.clone()));
     for wrong in [&b"short"[..], &bytes("x")] {
@@ -70,7 +70,7 @@ fn changed_files_are_noticed_and_fetched_alone() {
 }
 
 #[test]
-fn when_one_file_fails_nothing_appears_and_the_others_are_kept() {
+fn if_one_file_fails_nothing_is_published_and_the_others_are_kept() {
     let server = Server::new(|request, stream| {
         if request.path.ends_with("/b") && request.n_before == 0 {
             return answer(stream, "404 Not Found", &[], b"");
@@ -87,7 +87,7 @@ fn when_one_file_fails_nothing_appears_and_the_others_are_kept() {
 }
 
 #[test]
-fn what_an_earlier_list_had_is_not_in_the_folder() {
+fn files_of_an_earlier_list_are_not_in_the_folder() {
     let server = names();
     let world = World::new(&server);
     let origin = origin(&server, &["a"]);
@@ -101,7 +101,7 @@ fn what_an_earlier_list_had_is_not_in_the_folder() {
 }
 
 #[test]
-fn two_at_once_fetch_once() {
+fn two_concurrent_fetches_download_once() {
     let content = noise(3_000_000);
     let sent = content.clone();
     let server = Server::new(move |request, stream| file(request, stream, "\"v1\"", &sent));
@@ -124,7 +124,7 @@ fn two_at_once_fetch_once() {
 }
 
 #[test]
-fn pins_are_the_same_whoever_makes_them() {
+fn pins_do_not_depend_on_their_maker() {
     let server = names();
     let origin = origin(&server, &["a", "b/c", "d"]);
     let first = World::new(&server).lock(&origin).unwrap();
@@ -132,7 +132,7 @@ fn pins_are_the_same_whoever_makes_them() {
 }
 
 #[test]
-fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of() {
+fn verify_finds_a_flipped_bit_that_leaves_the_stamp_unchanged() {
     let server = names();
     let world = World::new(&server);
     let area = &world.fetcher.area;
@@ -149,7 +149,7 @@ fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of(
     damaged[7] ^= 1;
     fs::remove_file(&path).unwrap();
     fs::write(&path, &damaged).unwrap();
-    // As if the disk had done it: the file system says what it said before.
+    // Simulates silent disk corruption: the file status stays the same.
     let stamps = mc_fetch::stamps::stamps(&Folder::open(&folder).unwrap(), &locked).unwrap();
     fs::write(folder.with_extension("stamps"), stamps).unwrap();
     assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Whole(folder.clone()));
@@ -163,7 +163,7 @@ fn reading_everything_finds_a_flipped_bit_that_the_file_system_knows_nothing_of(
     assert_eq!(world.n_fetched(&origin, &locked).unwrap(), 3_000);
     assert_eq!(area.verify().unwrap(), Verified { intact: all, damaged: Vec::new() });
 
-    // A folder that nobody can tell anything about is as good as none.
+    // A folder without a valid list is treated as absent.
     fs::write(folder.with_extension("lock"), "version 1\n").unwrap();
     assert_eq!(area.verify().unwrap().damaged.len(), 1);
     assert_eq!(area.presence(&origin, &locked).unwrap(), Presence::Missing);

@@ -1,4 +1,4 @@
-//! Tokens of Google's: asked for with what proves who asks, kept, and shown to nobody but the server that they are for.
+//! Google tokens: requested with proof of identity, cached, and sent only to their own server.
 
 use std::fs;
 use std::net::TcpStream;
@@ -48,10 +48,10 @@ const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     NQQdl8MIQdTAPHbbGLNd0jQ=\n\
     -----END PRIVATE KEY-----\n";
 
-/// What must not be seen; as long as the real ones.
+/// A secret, as long as the real ones.
 const REFRESH: &str = "1//0e-neverToBeSeen-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
 
-/// A file of Google's tools.
+/// A credentials file of Google's tools.
 struct Tools {
     folder: tempfile::TempDir,
 }
@@ -84,7 +84,7 @@ fn give(stream: &mut TcpStream, token: &str, expires_in: u64) {
     answer(stream, "200 OK", &[("Metadata-Flavor", "Google")], body.to_string().as_bytes());
 }
 
-/// A service that gives `ya29.1`, `ya29.2` and so on.
+/// A service that issues `ya29.1`, `ya29.2` and so on.
 fn giving(expires_in: u64) -> Server {
     Server::new(move |request, stream| give(stream, &format!("ya29.{}", request.n_before + 1), expires_in))
 }
@@ -108,7 +108,7 @@ fn field<'a>(request: &'a Request, name: &str) -> &'a str {
 }
 
 #[test]
-fn a_service_signs_who_it_is_and_is_asked_once() {
+fn a_service_account_signs_a_claim_and_requests_one_token() {
     let server = giving(3600);
     let service = format!("{}/token", server.root());
     let tools = Tools::with(&json!({
@@ -155,7 +155,7 @@ fn a_login_is_renewed_shortly_before_a_token_expires() {
 }
 
 #[test]
-fn a_machine_of_googles_cloud_asks_beside_itself() {
+fn a_google_cloud_machine_uses_its_metadata_server() {
     let server = giving(3600);
     let google = Google::of_machine(&server.authority()).unwrap();
     assert_eq!(token(&google), "ya29.1");
@@ -165,7 +165,7 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
     assert_eq!(request.path, format!("{path}?scopes={scope}"));
     assert_eq!(request.header("metadata-flavor"), Some("Google"));
 
-    // Whoever answers there without saying that it is Google's is somebody else.
+    // A server that answers there without the `metadata-flavor` header is not Google's.
     let other = Server::new(|_, stream| answer(stream, "200 OK", &[], b"{}"));
     let reported = refusal(&Google::of_machine(&other.authority()).unwrap());
     assert!(
@@ -173,14 +173,14 @@ fn a_machine_of_googles_cloud_asks_beside_itself() {
         "{reported}"
     );
     assert!(
-        reported.contains("which is not Google's; outside of Google's cloud name a file in "),
+        reported.contains("which is not Google's; outside of Google's cloud, name a file in "),
         "{reported}"
     );
     assert!(Google::of_machine("a b").is_err());
 }
 
 #[test]
-fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
+fn a_refusal_is_reported_without_secrets_and_not_retried() {
     let cases = [
         (
             "400 Bad Request",
@@ -192,12 +192,12 @@ fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
         (
             "200 OK",
             "{\"access_token\": \"ya29 neverToBeSeen\", \"expires_in\": 1}",
-            "no `access_token` with `expires_in` in JSON; log",
+            "did not answer with `access_token` and `expires_in` in JSON; log",
         ),
         (
             "200 OK",
             "{\"access_token\": 7, \"refresh\": \"neverToBeSeen\"}",
-            "no `access_token` with `expires_in` in JSON; log",
+            "did not answer with `access_token` and `expires_in` in JSON; log",
         ),
     ];
     for (status, body, expected) in cases {
@@ -219,7 +219,7 @@ fn a_refusal_is_reported_without_what_was_sent_and_not_asked_for_again() {
 }
 
 #[test]
-fn a_service_that_fails_in_passing_is_asked_again() {
+fn transient_failures_of_a_token_service_are_retried() {
     let server = Server::new(|request, stream| match request.n_before {
         0 => answer(stream, "503 Service Unavailable", &[], b""),
         _ => give(stream, "ya29.a", 3600),
@@ -228,15 +228,18 @@ fn a_service_that_fails_in_passing_is_asked_again() {
 }
 
 #[test]
-fn files_that_are_not_what_they_should_be_are_reported_without_their_content() {
+fn invalid_files_are_reported_without_their_content() {
     let service = |key: &str, uri: &str| {
         json!({
             "type": "service_account", "client_email": "a@b", "private_key": key, "token_uri": uri,
         })
     };
     let cases = [
-        (json!("neverToBeSeen"), "expected a JSON object of texts, found something else; name another file"),
-        (json!({ "type": 7 }), "expected a JSON object of texts"),
+        (
+            json!("neverToBeSeen"),
+            "expected a JSON object with string values, found something else; name another file",
+        ),
+        (json!({ "type": 7 }), "expected a JSON object with string values"),
         (json!({}), "expected the `type` `service_account` or `authorized_user`, found none"),
         (
             json!({ "type": "external_account" }),

@@ -1,4 +1,4 @@
-//! Repositories of Hugging Face: what is listed, what is taken, what is refused.
+//! Repositories of Hugging Face: listing, selection and rejected lists.
 
 use std::fs;
 
@@ -48,7 +48,7 @@ fn refused_of(siblings: &str, patterns: &[&str], expected: &str) {
 }
 
 #[test]
-fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
+fn a_checkpoint_is_pinned_with_the_digests_of_the_server() {
     let sha256 = sha256(b"hello");
     let server = repository(&format!(
         "{{\"rfilename\": \"config.json\", \"size\": 5, \"blobId\": \"{HELLO}\"}},
@@ -83,7 +83,7 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
     let folder = world.fetch(&origin(&[]), &files).unwrap();
     assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"hello");
     assert_eq!(server.requests().len(), 4);
-    // Pinned anew, only the list and the file that has no digest of its own come again.
+    // A second pinning fetches only the list and the file without a digest of its own.
     let again = world.fetcher.lock(&origin(&[]), Some(&files), &|_| {}).unwrap();
     assert_eq!(again, files);
     let paths = server.requests().into_iter().skip(4).map(|request| request.path);
@@ -92,7 +92,7 @@ fn a_checkpoint_is_pinned_with_what_the_server_says_of_each_file() {
 }
 
 #[test]
-fn patterns_take_what_they_name() {
+fn patterns_select_files() {
     let server =
         repository("{\"rfilename\": \"a.gguf\"}, {\"rfilename\": \"b/c.json\"}, {\"rfilename\": \"d.json\"}");
     let names = |patterns: &[&str]| -> Result<Vec<String>, String> {
@@ -101,11 +101,11 @@ fn patterns_take_what_they_name() {
     };
     assert_eq!(names(&["*.gguf"]).unwrap(), ["a.gguf"]);
     assert_eq!(names(&["**.json", "a*"]).unwrap(), ["a.gguf", "b/c.json", "d.json"]);
-    assert!(names(&["*.json", "*.md"]).unwrap_err().contains("no file fits `*.md`"));
+    assert!(names(&["*.json", "*.md"]).unwrap_err().contains("no file matches `*.md`"));
 }
 
 #[test]
-fn a_server_that_contradicts_its_own_digests_is_refused() {
+fn a_server_that_contradicts_its_own_digests_is_rejected() {
     for wrong in [
         format!("\"size\": 5, \"blobId\": \"{COMMIT}\""),
         format!("\"size\": 5, \"lfs\": {{\"sha256\": \"{}\", \"size\": 5}}", "0".repeat(64)),
@@ -116,7 +116,7 @@ fn a_server_that_contradicts_its_own_digests_is_refused() {
 }
 
 #[test]
-fn lists_that_nobody_should_believe_are_refused() {
+fn implausible_lists_are_rejected() {
     refused_of("{\"rfilename\": \"../x.json\"}", &["**"], "it leaves its folder");
     refused_of("{\"rfilename\": \"/x.json\"}", &["**"], "it is absolute");
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
@@ -127,9 +127,9 @@ fn lists_that_nobody_should_believe_are_refused() {
     refused("{\"rfilename\": \"x\\u0000.json\"}", "not a valid file name");
     refused("", "there is no file in it that is wanted");
     refused("{\"rfilename\": \"pytorch_model.bin\"}", "its weights are pickled (`pytorch_model.bin`)");
-    refused("{\"rfilename\": 5}", "sent no list of files");
+    refused("{\"rfilename\": 5}", "sent an invalid list of files");
     let many: Vec<String> = (0..10_001).map(|n| format!("{{\"rfilename\": \"x.json{n}\"}}")).collect();
-    refused(&many.join(","), "and at most 10000 are taken");
+    refused(&many.join(","), "but the limit is 10000");
 }
 
 #[test]
@@ -143,11 +143,11 @@ fn a_list_is_read_up_to_a_limit() {
 }
 
 #[test]
-fn another_commit_than_the_one_asked_for_is_refused() {
+fn a_response_for_another_commit_is_rejected() {
     let listing = api("").replace(COMMIT, &COMMIT.replace('0', "1"));
     let server = Server::new(move |_, stream| answer(stream, "200 OK", &[], listing.as_bytes()));
     let error = World::new(&server).lock(&origin(&[])).unwrap_err().to_string();
-    assert!(error.contains("the server answered for the commit"), "{error}");
+    assert!(error.contains("the server returned the commit"), "{error}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Fetching from a server that misbehaves in every way that we could think of.
+//! Fetching from servers that misbehave.
 
 mod credentials;
 mod folders;

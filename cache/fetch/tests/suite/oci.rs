@@ -1,4 +1,4 @@
-//! Artifacts of a registry: manifest and blobs by digest, and the way to a token.
+//! Artifacts in a registry: manifest and blobs by digest, and token authentication.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -27,7 +27,7 @@ fn manifest(layers: &[String]) -> String {
     format!("{{\"schemaVersion\": 2, \"config\": {{}}, \"layers\": [{}]}}", layers.join(", "))
 }
 
-/// How a registry lets people in.
+/// Authentication that a registry requires.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Door {
     Open,
@@ -103,7 +103,7 @@ fn layers_with_titles_are_files() {
     let folder = world.fetch(&origin, &files).unwrap();
     assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"config");
     assert_eq!(files[1].sha256, Some(sha256(b"weights")));
-    // Somebody else with the same lock file asks for blobs alone.
+    // Another user with the same lock file requests only blobs.
     let n_before = server.requests().len();
     World::new(&server).fetch(&origin, &files).unwrap();
     let paths: Vec<_> = server.requests().into_iter().skip(n_before).map(|request| request.path).collect();
@@ -111,7 +111,7 @@ fn layers_with_titles_are_files() {
 }
 
 #[test]
-fn a_registry_that_wants_a_token_gets_one() {
+fn a_registry_that_requires_a_token_receives_one() {
     let Registry { server, origin } = registry(&two_files(), Door::Token);
     let world = World::with(&server, with_login(&server));
     let files = world.lock(&origin).unwrap();
@@ -125,7 +125,7 @@ fn a_registry_that_wants_a_token_gets_one() {
 }
 
 #[test]
-fn a_registry_may_want_a_password() {
+fn a_registry_may_require_a_password() {
     let Registry { server, origin } = registry(&two_files(), Door::Basic);
     assert_eq!(World::with(&server, with_login(&server)).lock(&origin).unwrap().len(), 2);
     let error = World::new(&server).lock(&origin).unwrap_err();
@@ -134,7 +134,7 @@ fn a_registry_may_want_a_password() {
 }
 
 #[test]
-fn a_token_that_does_not_help_is_reported() {
+fn a_rejected_token_is_reported() {
     let Registry { server, origin } = registry(&two_files(), Door::Token);
     let error = World::new(&server).lock(&origin).unwrap_err().to_string();
     assert!(error.contains("refused access (status 401)"), "{error}");
@@ -142,7 +142,7 @@ fn a_token_that_does_not_help_is_reported() {
 }
 
 #[test]
-fn another_manifest_or_blob_is_refused() {
+fn a_wrong_manifest_or_blob_is_rejected() {
     let Registry { server, origin } = registry(&two_files(), Door::Open);
     let other = Origin::oci(&format!("{}/org/model@sha256:{}", server.authority(), "0".repeat(64)));
     let error = World::new(&server).lock(&other).unwrap_err().to_string();
@@ -155,7 +155,7 @@ fn another_manifest_or_blob_is_refused() {
 }
 
 #[test]
-fn manifests_that_are_no_folder_of_files_are_refused() {
+fn manifests_that_do_not_describe_files_are_rejected() {
     let layer = layer("a", b"config");
     for (text, expected) in [
         (manifest(&[]), "no layer has a title"),

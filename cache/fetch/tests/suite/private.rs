@@ -1,4 +1,4 @@
-//! Permissions of fetched files, and files that somebody plants among them.
+//! Permissions of fetched files, and foreign files planted among them.
 
 use std::fs;
 use std::io::Write as _;
@@ -29,7 +29,7 @@ fn names() -> Server {
     Server::new(|request, stream| file(request, stream, "\"v1\"", &named(request)))
 }
 
-/// Everything below a store but its own folder.
+/// Everything below the store's root, but not the root itself.
 fn all_below(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![folder.to_owned()];
@@ -48,13 +48,13 @@ fn mode(path: &Path) -> u32 {
     fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Asserts that only the owner may do anything with what belongs to an entry.
+/// Asserts that only the owner has access to the files of an entry.
 fn assert_private(path: &Path) {
     assert_eq!(mode(path) & 0o077, 0, "{}: {:o}", path.display(), mode(path));
 }
 
 #[test]
-fn what_came_with_credentials_is_its_owners_alone_and_what_came_without_is_not() {
+fn files_are_private_exactly_if_fetched_with_credentials() {
     for (credentials, is_private) in [(login(), true), (Credentials::default(), false)] {
         let server = names();
         let world = World::with(&server, credentials);
@@ -72,7 +72,7 @@ fn what_came_with_credentials_is_its_owners_alone_and_what_came_without_is_not()
         for name in ["a", "b/c"] {
             assert_eq!(mode(&folder.join(name)) & 0o222, 0, "it is read-only");
         }
-        // What is noted anew is as private as before.
+        // Rewritten metadata is as private as before.
         notes.iter().for_each(|note| fs::remove_file(note).unwrap());
         assert_eq!(world.fetcher.area.presence(&origin, &locked).unwrap(), Presence::Whole(folder));
         if is_private {
@@ -82,7 +82,7 @@ fn what_came_with_credentials_is_its_owners_alone_and_what_came_without_is_not()
 }
 
 #[test]
-fn a_redirect_to_a_server_that_is_reported_nothing_makes_nothing_public() {
+fn a_redirect_to_a_server_without_credentials_keeps_files_private() {
     let other = names();
     let elsewhere = format!("{}/x/a", other.root());
     let server = Server::new(move |_, stream| head(stream, "302 Found", &[("Location", &elsewhere)]));
@@ -94,7 +94,7 @@ fn a_redirect_to_a_server_that_is_reported_nothing_makes_nothing_public() {
 }
 
 #[test]
-fn what_is_on_its_way_is_its_owners_alone_and_stays_so_when_it_goes_on_without_credentials() {
+fn partial_downloads_are_private_and_stay_private_if_resumed_without_credentials() {
     let content = noise(300_000);
     let (sent, breaks) = (content.clone(), Arc::new(AtomicBool::new(true)));
     let is_broken = Arc::clone(&breaks);
@@ -125,7 +125,7 @@ fn what_is_on_its_way_is_its_owners_alone_and_stays_so_when_it_goes_on_without_c
 }
 
 #[test]
-fn what_is_here_without_credentials_is_not_fetched_again_with_them() {
+fn files_fetched_without_credentials_are_not_fetched_again_with_them() {
     let server = names();
     let world = World::new(&server);
     let (origin, pins) = (one(&server), [locked("a", &b"a".repeat(100))]);
@@ -138,7 +138,7 @@ fn what_is_here_without_credentials_is_not_fetched_again_with_them() {
 }
 
 #[test]
-fn a_damaged_folder_that_was_private_is_private_when_it_is_mended() {
+fn a_repaired_private_folder_stays_private() {
     let server = names();
     let world = World::with(&server, login());
     let origin = Origin::http(&format!("{}/x/", server.root()), vec!["a".to_owned(), "b".to_owned()]);
@@ -151,7 +151,7 @@ fn a_damaged_folder_that_was_private_is_private_when_it_is_mended() {
     assert_private(&folder.join("a"));
 }
 
-/// Somebody's folder, beside the store.
+/// A folder next to the store.
 fn home(world: &World) -> PathBuf {
     let home = world.path().with_extension("home");
     fs::create_dir_all(&home).unwrap();
@@ -168,7 +168,7 @@ fn assert_untouched(home: &Path, what: &str) {
 }
 
 #[test]
-fn links_planted_below_the_store_lead_no_write_and_no_removal_outside() {
+fn planted_links_cause_no_write_or_removal_outside_the_store() {
     let server = names();
     let (origin, pins) = (one(&server), [locked("a", &b"a".repeat(100))]);
     let hash = mc_digest::digest::Digest::of(format!("{origin:?}").as_bytes()).to_string();
@@ -200,7 +200,7 @@ fn links_planted_below_the_store_lead_no_write_and_no_removal_outside() {
             let link = world.path().join(&planted);
             fs::create_dir_all(link.parent().unwrap()).unwrap();
             symlink(home.join(target), &link).unwrap();
-            // It is refused with an error that names it, or replaced.
+            // The link is either rejected with an error that names it, or replaced.
             if let Err(error) = world.fetch(&origin, &pins) {
                 assert!(error.to_string().contains("is a symbolic link to"), "{planted}: {error}");
             } else {
@@ -218,7 +218,7 @@ fn links_planted_below_the_store_lead_no_write_and_no_removal_outside() {
 }
 
 #[test]
-fn pipes_devices_and_endless_files_among_the_notes_are_not_read() {
+fn planted_pipes_devices_and_endless_files_are_not_read() {
     let server = names();
     let (origin, pins) = (one(&server), [locked("a", &b"a".repeat(100))]);
     for planted in ["pipe", "device", "sparse"] {

@@ -1,20 +1,20 @@
-//! A web server on this machine that does what a test tells it, right or wrong.
+//! A web server on this machine with behavior that a test defines.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// A request, as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     /// Path and query.
     pub(crate) path: String,
     /// Headers, the names in lower case.
     pub(crate) headers: Vec<(String, String)>,
-    /// What was sent with it.
+    /// The request body.
     pub(crate) body: String,
-    /// How many requests for the same path came before.
+    /// Number of earlier requests for the same path.
     pub(crate) n_before: usize,
 }
 
@@ -23,16 +23,16 @@ impl Request {
         self.headers.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// The first byte asked for by `Range: bytes=N-`.
+    /// The first byte of a `Range: bytes=N-` header.
     pub(crate) fn from(&self) -> Option<usize> {
         self.header("range")?.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()
     }
 }
 
-/// What a test may do with a connection.
+/// Handles one connection.
 pub(crate) type Handler = dyn Fn(&Request, &mut TcpStream) + Send + Sync;
 
-/// A server, until it is dropped.
+/// A server that runs until it is dropped.
 pub(crate) struct Server {
     port: u16,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -44,7 +44,7 @@ impl Server {
         let port = listener.local_addr().unwrap().port();
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let (seen, handler): (_, Arc<Handler>) = (Arc::clone(&requests), Arc::new(handler));
-        // The thread ends with the process: a listener cannot be woken.
+        // The thread ends with the process, because a blocked listener cannot be woken.
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (seen, handler) = (Arc::clone(&seen), Arc::clone(&handler));
@@ -103,7 +103,7 @@ fn read(stream: &TcpStream) -> Option<Request> {
     None
 }
 
-/// Writes a head; every answer closes its connection. Whether the reader is still there is for the reader to care.
+/// Writes a response head; every response closes its connection. Write errors are ignored: the client may have left.
 pub(crate) fn head(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)]) {
     let mut text = format!("HTTP/1.1 {status}\r\nConnection: close\r\n");
     for (name, value) in headers {
@@ -112,19 +112,19 @@ pub(crate) fn head(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)
     drop(stream.write_all(format!("{text}\r\n").as_bytes()));
 }
 
-/// A whole answer.
+/// Writes a complete response.
 pub(crate) fn answer(stream: &mut TcpStream, status: &str, headers: &[(&str, &str)], body: &[u8]) {
     let length = body.len().to_string();
     head(stream, status, &[&[("Content-Length", length.as_str())], headers].concat());
     drop(stream.write_all(body));
 }
 
-/// A file, served well: ranges, `If-Range`, a tag.
+/// Serves a file correctly: ranges, `If-Range`, an entity tag.
 pub(crate) fn file(request: &Request, stream: &mut TcpStream, tag: &str, bytes: &[u8]) {
     file_cut(request, stream, tag, bytes, usize::MAX);
 }
 
-/// A file, served well, but for a connection that ends after so many bytes.
+/// Same as [`file`], but closes the connection after a number of bytes.
 pub(crate) fn file_cut(request: &Request, stream: &mut TcpStream, tag: &str, bytes: &[u8], n_sent: usize) {
     let is_same = request.header("if-range").is_none_or(|wanted| wanted == tag);
     let (status, start, range) = match request.from().filter(|_| is_same) {

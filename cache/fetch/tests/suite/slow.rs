@@ -1,4 +1,4 @@
-//! Servers that take their time: none is waited for without an end, and none is hurried that goes on.
+//! Slow servers: every wait has a limit, but a server that keeps sending is not interrupted.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -15,7 +15,7 @@ use mc_fetch::url::Url;
 use crate::server::{Server, head};
 use crate::world::{PATIENCE, World};
 
-/// The whole must end within this time; each of the tries takes at most about two idle times.
+/// Limit on the whole test; each try takes at most about two idle timeouts.
 const END: Duration = Duration::from_secs(12);
 
 #[track_caller]
@@ -27,12 +27,12 @@ fn given_up(server: &Server) {
 }
 
 #[test]
-fn a_server_that_never_answers_is_given_up() {
+fn a_server_that_never_answers_times_out() {
     given_up(&Server::new(|_, _| sleep(END)));
 }
 
 #[test]
-fn a_server_that_stops_in_the_middle_is_given_up() {
+fn a_server_that_stops_midway_times_out() {
     given_up(&Server::new(|_, stream| {
         head(stream, "200 OK", &[("Content-Length", "3")]);
         drop(stream.write_all(b"a"));
@@ -41,7 +41,7 @@ fn a_server_that_stops_in_the_middle_is_given_up() {
 }
 
 #[test]
-fn a_head_that_drips_is_given_up() {
+fn a_dripping_head_times_out() {
     given_up(&Server::new(|_, stream| {
         for byte in
             b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-Filler: 0123456789012345678901234567890123456789"
@@ -56,7 +56,7 @@ fn a_head_that_drips_is_given_up() {
 }
 
 #[test]
-fn a_body_that_drips_is_given_up() {
+fn a_dripping_body_times_out() {
     let server = Server::new(|_, stream| {
         head(stream, "200 OK", &[("Content-Length", "1000")]);
         for _ in 0..1000 {
@@ -72,7 +72,7 @@ fn a_body_that_drips_is_given_up() {
 }
 
 #[test]
-fn a_slow_server_that_goes_on_is_waited_for() {
+fn a_slow_but_steady_server_does_not_time_out() {
     let server = Server::new(|_, stream| {
         head(stream, "200 OK", &[("Content-Length", "8000")]);
         for _ in 0..8 {
@@ -84,14 +84,14 @@ fn a_slow_server_that_goes_on_is_waited_for() {
     assert_eq!(server.requests().len(), 1);
 }
 
-/// Who can go on without the server.
+/// A client that does not retry silent servers.
 fn client(stall_limit: StallLimit) -> Client {
     Client::new(Credentials::default(), StallLimit { asks_silent: false, ..stall_limit }, &Proxies::default())
         .unwrap()
 }
 
 #[test]
-fn a_server_that_said_nothing_until_its_time_was_up_is_not_asked_again() {
+fn a_server_that_timed_out_is_not_retried() {
     let stops = |is_begun: bool| {
         Server::new(move |_, stream| {
             if is_begun {
@@ -110,23 +110,23 @@ fn a_server_that_said_nothing_until_its_time_was_up_is_not_asked_again() {
 }
 
 #[test]
-fn a_server_that_does_not_take_what_it_is_sent_is_given_up() {
+fn an_upload_to_a_server_that_does_not_read_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     let bytes = vec![0; 64 << 20];
     let (client, start) = (client(PATIENCE), Instant::now());
     let error = client.put(&url, bytes.len() as u64, || &*bytes).unwrap_err().to_string();
-    assert!(error.contains("said nothing for 0.4 s"), "{error}");
+    assert!(error.contains("sent nothing for 0.4 s"), "{error}");
     assert!(start.elapsed() < END / 2, "{:?}", start.elapsed());
 }
 
 #[test]
-fn a_connection_that_does_not_come_about_is_given_up_in_its_own_time() {
-    // It takes connections, and says nothing of who it is.
+fn a_connection_attempt_has_its_own_timeout() {
+    // The listener accepts connections but never answers the TLS handshake.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("https://{}/", listener.local_addr().unwrap())).unwrap();
     let start = Instant::now();
     let error = client(StallLimit { idle: END, ..PATIENCE }).text(&Ask::whole(&url), 10).unwrap_err();
-    assert!(error.to_string().contains("no connection came about within 0.4 s"), "{error}");
+    assert!(error.to_string().contains("no connection within 0.4 s"), "{error}");
     assert!(start.elapsed() < END / 4, "{:?}", start.elapsed());
 }

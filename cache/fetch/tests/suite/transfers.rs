@@ -1,4 +1,5 @@
-//! One file from a server that cuts, lies and changes its mind: the right bytes arrive, or a clear error and nothing.
+//! One file from a server that breaks off, contradicts itself or changes the file: the result is either the right bytes
+//! or a clear error without a file.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,7 +16,7 @@ use crate::world::{PATIENCE, World, locked, noise, one};
 
 const TAG: &str = "\"v1\"";
 
-/// What `mc fetch` says about a server; whatever stays must be no whole folder.
+/// Returns the error of `mc fetch`, and checks that no complete folder was published.
 #[track_caller]
 fn refused(server: &Server, bytes: &[u8]) -> String {
     let world = World::new(server);
@@ -40,7 +41,7 @@ fn a_file_arrives_and_is_not_fetched_again() {
 }
 
 #[test]
-fn a_connection_cut_after_any_byte_is_taken_up_there() {
+fn a_connection_cut_after_any_byte_is_resumed_there() {
     let bytes = noise(2_000);
     for n_sent in [0, 1, 2, 7, 64, 1023, 1024, 1025, 1998, 1999] {
         let sent = bytes.clone();
@@ -56,7 +57,7 @@ fn a_connection_cut_after_any_byte_is_taken_up_there() {
 }
 
 #[test]
-fn a_head_cut_anywhere_is_asked_for_again() {
+fn a_truncated_head_is_retried() {
     let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
     for n_sent in 0..whole.len() {
         let server = Server::new(move |request: &Request, stream: &mut std::net::TcpStream| {
@@ -68,7 +69,7 @@ fn a_head_cut_anywhere_is_asked_for_again() {
 }
 
 #[test]
-fn as_long_as_every_try_brings_something_there_is_another() {
+fn tries_with_progress_are_unlimited() {
     let bytes = noise(2_000_000);
     let sent = bytes.clone();
     let server = Server::new(move |request, stream| file_cut(request, stream, TAG, &sent, 200_000));
@@ -77,7 +78,7 @@ fn as_long_as_every_try_brings_something_there_is_another() {
 }
 
 #[test]
-fn tries_that_bring_nothing_come_to_an_end() {
+fn tries_without_progress_are_limited() {
     let bytes = noise(2_000);
     let sent = bytes.clone();
     let server = Server::new(move |request, stream| file_cut(request, stream, TAG, &sent, 10));
@@ -87,7 +88,7 @@ fn tries_that_bring_nothing_come_to_an_end() {
 }
 
 #[test]
-fn another_process_goes_on_where_the_first_was_killed() {
+fn a_second_process_resumes_after_the_first_was_killed() {
     let bytes = noise(100_000);
     let sent = bytes.clone();
     let server = Server::new(move |request, stream| file(request, stream, TAG, &sent));
@@ -98,7 +99,7 @@ fn another_process_goes_on_where_the_first_was_killed() {
 }
 
 #[test]
-fn a_whole_part_needs_no_request() {
+fn a_complete_partial_file_needs_no_request() {
     let bytes = noise(100_000);
     let server = Server::new(|_, stream| answer(stream, "500 No", &[], b""));
     let world = World::new(&server);
@@ -108,7 +109,7 @@ fn a_whole_part_needs_no_request() {
 }
 
 #[test]
-fn a_part_with_wrong_bytes_or_too_many_is_fetched_anew() {
+fn a_partial_file_with_wrong_or_excess_bytes_is_downloaded_again() {
     let bytes = noise(100_000);
     let longer = [&bytes[..], b"more"].concat();
     for part in [&noise(100_001)[1..50_000], &noise(100_001)[1..], &longer] {
@@ -135,7 +136,7 @@ fn a_server_without_ranges_starts_over() {
 }
 
 #[test]
-fn a_wrong_range_costs_a_new_start() {
+fn a_wrong_range_restarts_the_download() {
     let bytes = noise(1_000);
     for range in [
         "bytes 0-499/1000",
@@ -165,7 +166,7 @@ fn a_wrong_range_costs_a_new_start() {
 }
 
 #[test]
-fn a_server_that_lies_about_ranges_for_ever_is_given_up() {
+fn repeatedly_wrong_ranges_are_an_error() {
     let bytes = noise(1_000);
     let sent = bytes.clone();
     let server = Server::new(move |request, stream| match request.from() {
@@ -173,12 +174,12 @@ fn a_server_that_lies_about_ranges_for_ever_is_given_up() {
         None => file_cut(request, stream, TAG, &sent, 500),
     });
     let error = refused(&server, &bytes);
-    assert!(error.contains("asked for the bytes from 500 on") || error.contains("cannot be read"), "{error}");
+    assert!(error.contains("expected the bytes from 500 on") || error.contains("cannot be read"), "{error}");
     assert!(server.requests().len() < 10);
 }
 
 #[test]
-fn a_part_that_nobody_asked_for_is_refused() {
+fn an_unrequested_partial_response_is_rejected() {
     let server = Server::new(|_, stream| {
         answer(stream, "206 Partial Content", &[("Content-Range", "bytes 0-2/3")], b"abc");
     });
@@ -187,7 +188,7 @@ fn a_part_that_nobody_asked_for_is_refused() {
 }
 
 #[test]
-fn another_version_between_two_parts_is_noticed() {
+fn a_version_change_between_two_parts_is_detected() {
     let (old, new) = (noise(1_000), noise(1_001)[1..].to_vec());
     for keeps_to_if_range in [true, false] {
         let (before, after) = (old.clone(), new.clone());
@@ -200,20 +201,20 @@ fn another_version_between_two_parts_is_noticed() {
                 file(&request, stream, "\"v2\"", &after);
             }
         });
-        // Pinning takes what is there now, of one version.
+        // Pinning records a single current version.
         assert_eq!(World::new(&server).lock_a(&server).unwrap(), new);
     }
 }
 
 #[test]
-fn another_version_without_a_tag_is_reported_by_its_bytes() {
+fn a_version_change_without_a_tag_is_detected_by_its_bytes() {
     let (old, new) = (noise(1_000), noise(1_001)[1..].to_vec());
     let (before, after) = (old, new.clone());
     let server = Server::new(move |request, stream| match request.n_before {
         0 => file_cut(request, stream, "", &before, 500),
         _ => file(request, stream, "", &after),
     });
-    // Pieced together it has the wrong digest; the second start has the right one.
+    // Assembled from two versions the digest is wrong; the second attempt has the right one.
     assert_eq!(World::new(&server).fetch_a(&server, &new).unwrap(), new);
 }
 
@@ -230,7 +231,7 @@ fn a_weak_tag_proves_nothing_about_bytes() {
 }
 
 #[test]
-fn wrong_bytes_are_refused_and_nothing_of_them_stays() {
+fn wrong_bytes_are_rejected_and_removed() {
     let wrong = noise(1_001)[1..].to_vec();
     let sent = wrong.clone();
     let server = Server::new(move |request, stream| file(request, stream, TAG, &sent));
@@ -252,7 +253,7 @@ fn wrong_bytes_are_refused_and_nothing_of_them_stays() {
 }
 
 #[test]
-fn a_wrong_length_is_refused_before_it_comes() {
+fn a_wrong_length_is_rejected_before_the_download() {
     for (length, body, expected) in [
         ("4", &b"abcd"[..], "has a file of 4 bytes, expected 3"),
         ("2", b"ab", "has a file of 2 bytes, expected 3"),
@@ -270,7 +271,7 @@ fn a_wrong_length_is_refused_before_it_comes() {
 }
 
 #[test]
-fn a_body_without_a_length_is_bounded_by_what_is_expected() {
+fn a_body_without_a_length_is_bounded_by_the_expected_length() {
     let endless = |n_bytes: usize| {
         Server::new(move |_, stream| {
             head(stream, "200 OK", &[]);
@@ -282,13 +283,13 @@ fn a_body_without_a_length_is_bounded_by_what_is_expected() {
     assert!(refused(&endless(2), b"xxx").contains("ended after 2 of 3 bytes"));
     let server = endless(3);
     assert_eq!(World::new(&server).fetch_a(&server, b"xxx").unwrap(), b"xxx");
-    // Nobody knows whether it is whole, so it is not pinned.
+    // Its completeness cannot be checked, so it is not pinned.
     let error = World::new(&server).lock_a(&server).unwrap_err().to_string();
-    assert!(error.contains("does not say how long the file is"), "{error}");
+    assert!(error.contains("does not state the length of the file"), "{error}");
 }
 
 #[test]
-fn chunks_are_joined_and_their_end_is_needed() {
+fn chunked_bodies_are_joined_and_need_their_last_chunk() {
     let chunked = |body: &'static [u8]| {
         Server::new(move |_, stream| {
             head(stream, "200 OK", &[("Transfer-Encoding", "chunked")]);
@@ -304,11 +305,11 @@ fn chunks_are_joined_and_their_end_is_needed() {
 }
 
 #[test]
-fn compressed_bytes_are_refused() {
+fn compressed_bytes_are_rejected() {
     let server =
         Server::new(|_, stream| answer(stream, "200 OK", &[("Content-Encoding", "gzip")], b"\x1f\x8b\x08"));
     let error = refused(&server, b"abc");
-    assert!(error.contains("in the coding `gzip`"), "{error}");
+    assert!(error.contains("in the encoding `gzip`"), "{error}");
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -321,7 +322,7 @@ fn an_empty_file_is_a_file() {
 }
 
 #[test]
-fn statuses_are_reported_and_only_passing_ones_are_tried_again() {
+fn statuses_are_reported_and_only_transient_ones_are_retried() {
     for (status, n_requests, expected) in [
         ("401 Unauthorized", 1, "refused access (status 401): who are you"),
         ("403 Forbidden", 1, "refused access (status 403): who are you"),
@@ -343,7 +344,7 @@ fn statuses_are_reported_and_only_passing_ones_are_tried_again() {
 }
 
 #[test]
-fn a_server_that_recovers_is_forgiven() {
+fn a_server_that_recovers_succeeds() {
     for status in ["429 Too Many Requests", "500 Oops", "502 Bad Gateway", "408 Request Timeout"] {
         let server = Server::new(move |request, stream| match request.n_before {
             0 | 1 => answer(stream, status, &[("Retry-After", "0")], b""),
@@ -354,7 +355,7 @@ fn a_server_that_recovers_is_forgiven() {
 }
 
 #[test]
-fn a_wait_is_kept_and_has_a_limit() {
+fn a_requested_wait_is_observed_up_to_a_limit() {
     let server = Server::new(|request, stream| match request.n_before {
         0 => answer(stream, "429 Too Many Requests", &[("Retry-After", "1")], b""),
         _ => file(request, stream, TAG, b"abc"),
@@ -364,11 +365,11 @@ fn a_wait_is_kept_and_has_a_limit() {
     assert!(start.elapsed().as_millis() >= 1000);
     let server = Server::new(|_, stream| answer(stream, "503 Busy", &[("Retry-After", "86400")], b""));
     let error = refused(&server, b"abc");
-    assert!(error.contains("asks to wait for 86400 s, and at most 2 s are waited"), "{error}");
+    assert!(error.contains("asks to wait for 86400 s, but the limit is 2 s"), "{error}");
 }
 
 #[test]
-fn what_is_no_http_is_an_error() {
+fn a_response_that_is_not_http_is_an_error() {
     for text in
         ["", "\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 200 OK\r\nx\r\n\r\n"]
     {
@@ -376,7 +377,7 @@ fn what_is_no_http_is_an_error() {
         let error = refused(&server, b"abc");
         assert!(error.contains("cannot be read") || error.contains("has a file"), "{text:?}: {error}");
     }
-    // Headers without an end.
+    // Endless headers.
     let server = Server::new(|_, stream| {
         drop(stream.write_all(b"HTTP/1.1 200 OK\r\n"));
         for _ in 0..20_000 {
@@ -389,7 +390,7 @@ fn what_is_no_http_is_an_error() {
 }
 
 #[test]
-fn nobody_there_is_an_error() {
+fn a_refused_connection_is_an_error() {
     let server = Server::new(|_, _| {});
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let origin = Origin::http(&format!("http://127.0.0.1:{port}/"), vec!["a".to_owned()]);
@@ -398,7 +399,7 @@ fn nobody_there_is_an_error() {
 }
 
 #[test]
-fn a_server_that_cannot_encrypt_is_an_error_and_gets_no_token() {
+fn a_server_without_tls_is_an_error_and_receives_no_token() {
     let server = Server::new(|request, stream| file(request, stream, TAG, b"abc"));
     let base = format!("{}/", server.root().replace("http:", "https:"));
     let origin = Origin::http(&base, vec!["a".to_owned()]);
@@ -408,8 +409,8 @@ fn a_server_that_cannot_encrypt_is_an_error_and_gets_no_token() {
 }
 
 #[test]
-fn a_server_that_takes_no_more_is_heard_before_all_was_sent() {
-    // It reads the head alone.
+fn an_early_refusal_of_a_large_upload_is_read() {
+    // The server reads only the head.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = Url::parse(&format!("http://{}/cas/a", listener.local_addr().unwrap())).unwrap();
     std::thread::spawn(move || {
@@ -422,6 +423,6 @@ fn a_server_that_takes_no_more_is_heard_before_all_was_sent() {
     let client = Client::new(Credentials::default(), PATIENCE, &Proxies::default()).unwrap();
     let bytes = vec![0; 64 << 20];
     let error = client.put(&url, bytes.len() as u64, || &*bytes).unwrap_err();
-    assert!(error.to_string().ends_with("/cas/a` is refused as too large (status 413)"), "{error}");
+    assert!(error.to_string().ends_with("/cas/a` refused the request as too large (status 413)"), "{error}");
     assert!(error.help().unwrap().contains("client_max_body_size"));
 }

@@ -1,4 +1,4 @@
-//! A store in a temporary folder, and what fetches into it.
+//! A store in a temporary folder and a fetcher for it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,13 +19,13 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 
-/// A store and what fetches into it.
+/// A store and a fetcher for it.
 pub(crate) struct World {
     dir: TempDir,
     pub(crate) fetcher: Fetcher,
 }
 
-/// Little patience, so that tests end soon.
+/// Short timeouts, so that tests end soon.
 pub(crate) const PATIENCE: StallLimit = StallLimit {
     connect: Duration::from_millis(400),
     idle: Duration::from_millis(400),
@@ -44,7 +44,7 @@ impl World {
         Self::in_dir(server, credentials, tempfile::tempdir().unwrap())
     }
 
-    /// The same store, with other credentials.
+    /// The same store with other credentials.
     pub(crate) fn of(server: &Server, credentials: Credentials, before: Self) -> Self {
         Self::in_dir(server, credentials, before.dir)
     }
@@ -67,26 +67,26 @@ impl World {
         self.fetcher.fetch(origin, files, &|_| {})
     }
 
-    /// Fetches one file `a` of a server, pinned to be these bytes, and reads it.
+    /// Fetches one file `a` that is pinned to these bytes, and reads it.
     pub(crate) fn fetch_a(&self, server: &Server, bytes: &[u8]) -> Result<Vec<u8>, FetchError> {
         let folder = self.fetch(&one(server), &[locked("a", bytes)])?;
         Ok(fs::read(folder.join("a")).unwrap())
     }
 
-    /// Pins one file `a` of a server, whatever it is, and reads it.
+    /// Pins one file `a` without an expected digest, and reads it.
     pub(crate) fn lock_a(&self, server: &Server) -> Result<Vec<u8>, FetchError> {
         let files = self.lock(&one(server))?;
         let folder = self.fetcher.area.folder(&one(server), &files);
         Ok(fs::read(folder.join("a")).unwrap())
     }
 
-    /// The bytes of `a` that are on their way.
+    /// Path of the partly downloaded `a`.
     pub(crate) fn part(&self, server: &Server) -> PathBuf {
         let work = self.fetcher.area.begin(&one(server), || ()).unwrap();
         work.part("a").unwrap().path()
     }
 
-    /// How many bytes come for a second fetch.
+    /// Number of bytes that a second fetch downloads.
     pub(crate) fn n_fetched(&self, origin: &Origin, files: &[LockedFile]) -> Result<u64, FetchError> {
         let n_bytes = std::sync::atomic::AtomicU64::new(0);
         let watch = |event: &Event<'_>| {
@@ -113,7 +113,7 @@ impl World {
         names
     }
 
-    /// Whether any file of the store, or the name of one, holds a text.
+    /// Returns true if the content or name of any file in the store contains a text.
     pub(crate) fn holds(&self, text: &str) -> bool {
         self.names().iter().any(|name| {
             let bytes = fs::read(self.path().join(name)).unwrap_or_default();
@@ -131,7 +131,7 @@ pub(crate) fn locked(name: &str, bytes: &[u8]) -> LockedFile {
     LockedFile { name: name.to_owned(), digest: BlobDigest::of(bytes), sha256: None, git: None }
 }
 
-/// Bytes of which no two stretches are alike.
+/// Bytes without repetitions.
 pub(crate) fn noise(n_bytes: usize) -> Vec<u8> {
     let mut state = 1_u64;
     let mut next = || {

@@ -1,4 +1,4 @@
-//! A bucket: the addresses of its objects, and requests for them, signed.
+//! A bucket: the addresses of its objects, as signed requests.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +7,10 @@ use mc_fetch::url::{Url, UrlError};
 use crate::aws::Keys;
 use crate::aws::signature::Signing;
 
-/// The time for which a signature is good: enough for clocks that differ, and for tries that follow the first.
+/// Validity of a signature: long enough for clock differences and retries.
 const VALID: Duration = Duration::from_secs(3600);
 
-/// A bucket, and who asks it.
+/// A bucket and the keys for it.
 pub(crate) struct Bucket {
     name: String,
     region: String,
@@ -20,12 +20,12 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    /// A bucket of AWS's.
+    /// A bucket at AWS.
     ///
     /// # Errors
-    /// When no address can be made of name and region.
+    /// Fails if name and region do not form a valid address.
     pub(crate) fn of_aws(name: &str, region: String, keys: Keys) -> Result<Self, UrlError> {
-        // A certificate is for one label before the server's name.
+        // The certificate covers a single label before the server's name.
         let is_label =
             name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if !is_label {
@@ -35,10 +35,10 @@ impl Bucket {
         Ok(Self { name: name.to_owned(), region, keys, root })
     }
 
-    /// A bucket in a folder of its own below an address: other servers than AWS's have seldom names for buckets.
+    /// A bucket as a folder below an address: servers other than AWS's rarely have a host name per bucket.
     ///
     /// # Errors
-    /// When the address cannot be asked.
+    /// Fails if the address cannot be used.
     pub(crate) fn below(endpoint: &str, name: &str, region: String, keys: Keys) -> Result<Self, UrlError> {
         let root = Url::parse(endpoint)?.without_query().below(name);
         Ok(Self { name: name.to_owned(), region, keys, root })
@@ -49,9 +49,9 @@ impl Bucket {
         &self.name
     }
 
-    /// The address of a request for an object, signed from now on.
+    /// The address of a request for an object, signed with the current time.
     ///
-    /// * `query`: what the request says in its query; names are of letters and digits
+    /// * `query`: the query of the request; names consist of letters and digits
     pub(crate) fn signed(&self, method: &str, key: &str, query: &[(&str, &str)]) -> Url {
         let signing = Signing { keys: &self.keys, region: &self.region, at: SystemTime::now(), valid: VALID };
         signing.sign(method, &self.root.below(key), query)
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_of_aws_have_a_host_each_unless_their_name_is_no_label() {
+    fn aws_buckets_have_their_own_host_unless_their_name_is_not_a_label() {
         let at = |name: &str| {
             let url =
                 Bucket::of_aws(name, "eu-west-1".to_owned(), keys()).unwrap().signed("GET", "a/b c", &[]);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_of_other_servers_are_folders_and_a_query_of_the_endpoint_is_left_out() {
+    fn buckets_elsewhere_are_folders_and_the_endpoints_query_is_dropped() {
         for (endpoint, expected) in [
             ("http://127.0.0.1:9000", "127.0.0.1:9000/team/a"),
             ("http://127.0.0.1:9000/", "127.0.0.1:9000/team/a"),

@@ -1,7 +1,7 @@
-//! AWS Signature Version 4 in the query of an address: whoever has the address may make this one request, for a time.
+//! AWS Signature Version 4 in the query of a URL: the URL permits one kind of request for a limited time.
 //!
-//! Only the host is signed among the headers, and the body is not, so the same address is good for every try.
-//! This module knows nothing of buckets ([`crate::aws::bucket`]) and asks no clock.
+//! The host is the only signed header, and the body is not signed, so the same URL works for every retry. This module
+//! is independent of buckets ([`crate::aws::bucket`]) and reads no clock.
 //!
 //! Source: "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)" in the Amazon S3 API Reference.
 
@@ -15,7 +15,7 @@ use crate::aws::Keys;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
-/// Keys that sign, and what holds for their signatures.
+/// Keys for signing, and the parameters of the signature.
 pub(crate) struct Signing<'a> {
     pub(crate) keys: &'a Keys,
     pub(crate) region: &'a str,
@@ -24,10 +24,10 @@ pub(crate) struct Signing<'a> {
 }
 
 impl Signing<'_> {
-    /// The address with a signature in its query.
+    /// Returns the URL with a signature in its query.
     ///
-    /// * `url`: what is asked, without a query
-    /// * `query`: what the request says in its query; names are of letters and digits
+    /// * `url`: the requested URL, without a query
+    /// * `query`: the query of the request; names consist of letters and digits
     pub(crate) fn sign(&self, method: &str, url: &Url, query: &[(&str, &str)]) -> Url {
         let time = calendar::basic(self.at);
         let day = time.split('T').next().unwrap_or_default();
@@ -41,7 +41,7 @@ impl Signing<'_> {
             ("X-Amz-Expires", &valid),
             ("X-Amz-SignedHeaders", "host"),
         ];
-        // An empty token is none.
+        // An empty token counts as absent.
         let token = self.keys.token.as_ref().filter(|token| !token.is_empty());
         pairs.extend(token.map(|token| ("X-Amz-Security-Token", token.open())));
         pairs.extend(query);
@@ -58,7 +58,7 @@ impl Signing<'_> {
         unsigned.with_query(&[("X-Amz-Signature", &signature)])
     }
 
-    /// The signature of a text, with a key that is good for one day, one region and one service.
+    /// Signs a text with the key derived for one day, one region and one service.
     fn signature(&self, day: &str, text: &str) -> String {
         let secret = format!("AWS4{}", self.keys.secret.open());
         let steps = [day, self.region, "s3", "aws4_request", text];
@@ -87,7 +87,7 @@ mod tests {
         }
     }
 
-    /// The query that is signed on the day of AWS's examples.
+    /// The signed query, dated as in AWS's examples.
     fn query(method: &str, url: &str, token: Option<&str>, query: &[(&str, &str)]) -> String {
         let signing = Signing {
             keys: &keys(token),
@@ -104,15 +104,15 @@ mod tests {
         &X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400";
 
     #[test]
-    fn the_example_in_the_reference_of_s3_has_the_signature_that_stands_there() {
+    fn the_signature_matches_the_example_in_the_s3_reference() {
         let expected = format!(
             "{FIRST}&X-Amz-SignedHeaders=host\
              &X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"
         );
         assert_eq!(query("GET", OBJECT, None, &[]), expected);
-        // An empty token is none.
+        // An empty token counts as absent.
         assert_eq!(query("GET", OBJECT, Some(""), &[]), expected);
-        // The port that a scheme implies is no part of the host.
+        // The default port of a scheme is not part of the host.
         assert_eq!(query("GET", &OBJECT.replace(".com/", ".com:443/"), None, &[]), expected);
         assert_ne!(query("GET", &OBJECT.replace(".com/", ".com:444/"), None, &[]), expected);
         assert_ne!(query("PUT", OBJECT, None, &[]), expected);
@@ -120,7 +120,7 @@ mod tests {
 
     /// Signatures of the crate `rusty-s3`, whose tests have the same key and day.
     #[test]
-    fn requests_for_uploads_in_parts_and_with_tokens_are_signed_as_another_program_signs_them() {
+    fn signatures_with_queries_and_tokens_match_another_implementation() {
         let token = Some("oej5cie4uctureturdtuc5dctd");
         for (method, token, asked, before, after, signature) in [
             (
@@ -170,7 +170,7 @@ mod tests {
         }
     }
 
-    /// The text that an escaped text stands for.
+    /// Decodes an escaped text.
     fn plain(escaped: &str) -> String {
         let (mut bytes, mut rest) = (Vec::new(), escaped.as_bytes());
         while let Some((first, after)) = rest.split_first() {
@@ -186,7 +186,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_key_and_value_arrives_as_it_was_written(key in "\\PC{1,20}", value in "\\PC{1,20}") {
+        fn keys_and_values_survive_escaping(key in "\\PC{1,20}", value in "\\PC{1,20}") {
             let bucket = Url::parse("https://bucket.example/").unwrap();
             let signing = Signing {
                 keys: &keys(Some(&value)),

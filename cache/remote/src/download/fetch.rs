@@ -1,9 +1,10 @@
-//! Blobs on their way into the store: small ones together, large ones side by side, and each once, whoever asks for it.
+//! Transfers of blobs into the store: small blobs in batches, large ones as parallel streams, each blob once for all
+//! callers.
 //!
-//! A blob is checked against the one thing that names it here: its BLAKE3 where the result says it, which the store
-//! computes anyway and is several times faster, and the server's digest where it does not. A result that says two
-//! digests of different blobs could as well name the wrong blob: who may write results is trusted to that extent, and
-//! signatures say who that is.
+//! Each blob is verified against a single digest: the BLAKE3 digest if the result states one, which the store computes
+//! anyway and several times faster, or the server's digest otherwise. A result that states two digests of different
+//! blobs could as well name the wrong blob: writers of results are trusted to that extent, and signatures identify
+//! them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,26 +22,26 @@ use crate::session::Session;
 use crate::session::in_flight::InFlight;
 use crate::session::parallel::in_parallel;
 
-/// Streams at a time: while one waits until the disk has its blob, others bring theirs.
+/// Parallel streams per call: while one waits for the disk, the others transfer.
 const N_STREAMS: usize = 5;
-/// Groups and streams of blobs at a time, in all: each holds some megabytes.
+/// Parallel batches and streams in total; each holds a few megabytes.
 const N_STREAMS_IN_ALL: usize = 16;
-/// Bytes that are asked for together, so that several such groups travel side by side.
+/// Bytes per batch, so that several batches travel in parallel.
 const GROUP_BYTES: u64 = 1 << 20;
-/// Bytes that a blob of a group costs besides its own.
+/// Estimated overhead in bytes per blob of a batch.
 const PER_BLOB: u64 = 128;
 
-/// Blobs by the server's names, and with ours where they are known.
+/// Blobs by their server digests, with their BLAKE3 digests if known.
 pub(crate) type Wanted = BTreeMap<BlobDigest, Option<BlobDigest>>;
 
-/// Fetches blobs, for many at a time.
+/// Fetches blobs for many threads.
 pub(crate) struct Fetcher {
     pub(crate) incoming: Incoming,
     coming: InFlight,
     streams: Permits,
 }
 
-/// Blobs that are fetched with one request or one stream.
+/// Blobs fetched by one request or one stream.
 enum BlobRequest {
     Group(Vec<BlobDigest>),
     Stream(BlobDigest),
@@ -64,11 +65,10 @@ impl Fetcher {
         }
     }
 
-    /// Blobs of the server as ones of the store; those that are not there, or are not what they should be, are left
-    /// out.
+    /// Fetches blobs of the server, and returns those now in the store. Leaves out missing and corrupt ones.
     ///
     /// # Errors
-    /// When the server fails, or the store cannot be written.
+    /// Fails if the server fails, or the store cannot be written.
     pub(crate) fn fetch(
         &self,
         function: DigestFunction,
@@ -84,13 +84,13 @@ impl Fetcher {
         let blob_requests = blob_requests(wanted.keys().copied(), largest);
         let fetched = in_parallel(&blob_requests, N_STREAMS, |blob_request| {
             let flight = self.coming.take(blob_request.blobs(), since);
-            // Not before: whoever moves a blob that others wait for must not wait for them.
+            // Taken only now: a thread that transfers blobs for others must not wait for their permits.
             let _permit = self.streams.take();
             let mut fetched = match blob_request {
                 BlobRequest::Group(_) => self.fetch_group(function, store, flight.blobs(), wanted)?,
                 BlobRequest::Stream(_) => self.fetch_each(function, store, flight.blobs(), wanted)?,
             };
-            // What another step fetched meanwhile is here, unless that failed after all.
+            // Blobs that another action fetched meanwhile are in the store, unless that transfer failed.
             let moved: BTreeSet<&BlobDigest> = flight.blobs().iter().collect();
             let mut absent = Vec::new();
             for theirs in blob_request.blobs().into_iter().filter(|theirs| !moved.contains(theirs)) {
@@ -106,7 +106,7 @@ impl Fetcher {
         Ok(fetched.into_iter().flatten().collect())
     }
 
-    /// Blobs as one stream each.
+    /// Fetches one stream per blob.
     fn fetch_each(
         &self,
         function: DigestFunction,
@@ -129,7 +129,7 @@ impl Fetcher {
         let mut open: BTreeSet<BlobDigest> = blobs.iter().copied().collect();
         let mut fetched = Vec::new();
         for (theirs, bytes) in self.incoming.batch(blobs)? {
-            // A server may send what it was not asked for.
+            // A server may send blobs that were not requested.
             if !open.remove(&theirs) {
                 continue;
             }
@@ -138,7 +138,7 @@ impl Fetcher {
                 None => (theirs, function.digest(&bytes)),
             };
             if found != expected {
-                session.disbelieve(&theirs, format!("blob {expected}"), format!("blob {found}"));
+                session.record_mismatch(&theirs, format!("blob {expected}"), format!("blob {found}"));
                 continue;
             }
             let ours = store.put_bytes(&bytes)?;
@@ -147,7 +147,7 @@ impl Fetcher {
             }
             fetched.push((theirs, ours));
         }
-        // A server may answer for fewer than it was asked.
+        // A server may answer for fewer blobs than were requested.
         let open: Vec<BlobDigest> = open.into_iter().collect();
         fetched.extend(self.fetch_each(function, store, &open, wanted)?);
         Ok(fetched)
@@ -172,7 +172,7 @@ impl Fetcher {
             None => self.fetch_whole(function, store, theirs, ours)?,
         };
         let Some(found) = fetched else {
-            session.findings.in_vain(began.elapsed());
+            session.findings.record_unsuccessful(began.elapsed());
             return Ok(None);
         };
         if !chunks.is_empty() {
@@ -184,7 +184,7 @@ impl Fetcher {
         Ok(Some((*theirs, found)))
     }
 
-    /// A blob as one stream.
+    /// Fetches a blob as one stream.
     fn fetch_whole(
         &self,
         function: DigestFunction,
@@ -193,8 +193,8 @@ impl Fetcher {
         ours: Option<BlobDigest>,
     ) -> Result<Option<BlobDigest>, RemoteError> {
         let session = &self.incoming.session;
-        // A server that lies about a size must not fill the disk. A blob that does not fit is made here when it is needed;
-        // if the disk is full, that says so, and the server is not blamed.
+        // A server that states a wrong size must not fill the disk. An oversized blob is rebuilt locally if needed; if
+        // the disk really is full, the error says so and does not blame the server.
         if store.room()?.is_some_and(|room| theirs.n_bytes > room) {
             session.findings.are_wrong([*theirs]);
             return Ok(None);
@@ -205,7 +205,7 @@ impl Fetcher {
             Ok(true) => {}
             Ok(false) => return Ok(None),
             Err(RemoteError::InvalidResponse { expected, found, .. }) => {
-                session.disbelieve(theirs, expected, found);
+                session.record_mismatch(theirs, expected, found);
                 return Ok(None);
             }
             Err(error) => return Err(error),
@@ -213,7 +213,7 @@ impl Fetcher {
         let found = writer.finish()?;
         match ours {
             Some(ours) if ours != found => {
-                session.disbelieve(theirs, format!("blob {ours}"), format!("blob {found}"));
+                session.record_mismatch(theirs, format!("blob {ours}"), format!("blob {found}"));
                 Ok(None)
             }
             _ => Ok(Some(found)),
@@ -221,7 +221,7 @@ impl Fetcher {
     }
 }
 
-/// Blobs in the order in which they are asked for: the large ones first, because they take longest.
+/// Groups blobs into requests, largest first, because large blobs take longest.
 fn blob_requests(blobs: impl Iterator<Item = BlobDigest>, largest_in_batch: u64) -> Vec<BlobRequest> {
     let (small, mut large): (Vec<BlobDigest>, Vec<BlobDigest>) =
         blobs.partition(|blob| blob.n_bytes <= largest_in_batch);

@@ -1,6 +1,6 @@
-//! Bytes of blobs as they come from the server, each blob checked before it is believed.
+//! Bytes of blobs from the server, each blob verified before use.
 //!
-//! A stream that breaks is opened again where it broke, as long as every try brings something.
+//! A broken stream is resumed where it broke as long as every try makes progress.
 
 use std::io;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::error::RemoteError;
 use crate::function::{DigestFunction, Hashing};
 use crate::session::Session;
 
-/// A stream that brought hardly anything is opened again this many times.
+/// Number of retries for streams without progress.
 const MAX_RETRIES: u32 = 3;
-/// Fewer bytes than this are hardly anything.
+/// Tries that receive fewer bytes count as no progress.
 const PROGRESS: u64 = 64 << 10;
-/// Any stream is opened this many times at most: a server that gives a byte at a time is as good as none.
+/// Limit on the tries per stream, even with progress: a server that sends a few bytes at a time is useless.
 const MAX_OPENED: u32 = 50;
 
-/// The part of a stream that is checked here.
+/// Verification of a stream.
 #[derive(Clone, Copy)]
 pub(crate) enum Check {
-    /// Its bytes.
+    /// The digest of its bytes.
     Digest(DigestFunction),
-    /// The number of its bytes; whoever takes them checks them.
+    /// The number of its bytes; the consumer verifies the digest.
     Length,
 }
 
-/// Bytes on their way here.
+/// Verified reads from the server.
 pub(crate) struct Incoming {
     pub(crate) session: Arc<Session>,
     n_bytes: AtomicU64,
@@ -40,15 +40,15 @@ impl Incoming {
         Self { session, n_bytes: AtomicU64::new(0) }
     }
 
-    /// Number of bytes that came so far.
+    /// Number of bytes received so far.
     pub(crate) fn n_bytes(&self) -> u64 {
         self.n_bytes.load(Ordering::Relaxed)
     }
 
-    /// Blobs that travel together, unchecked; the server may leave some out, and send what it was not asked for.
+    /// Reads a batch of blobs without verifying them; the server may leave some out, or send others.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn batch(&self, blobs: &[BlobDigest]) -> Result<Vec<(BlobDigest, Vec<u8>)>, RemoteError> {
         let come = self.session.reading.ask(|| self.session.transport.read_batch(blobs))?;
         let n_bytes = come.iter().map(|(_, bytes)| bytes.len() as u64).sum();
@@ -56,18 +56,18 @@ impl Incoming {
         Ok(come)
     }
 
-    /// The largest blob that travels together with others.
+    /// Size limit for a blob in a batch.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn largest_in_batch(&self) -> Result<u64, RemoteError> {
         self.session.reading.ask(|| self.session.transport.largest_in_batch())
     }
 
-    /// A whole blob in memory; `None` when it is not there.
+    /// Reads a whole blob into memory; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the server fails or lies.
+    /// Fails if the server fails or sends wrong bytes.
     pub(crate) fn whole(
         &self,
         function: DigestFunction,
@@ -81,10 +81,10 @@ impl Incoming {
         Ok(is_there.then_some(bytes))
     }
 
-    /// A whole blob of a size that fits into memory; `None` when it is not there, or wrong.
+    /// Reads a whole blob of a size that fits into memory; `None` if it does not exist or is corrupt.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn small(
         &self,
         function: DigestFunction,
@@ -95,18 +95,19 @@ impl Incoming {
         }
         match self.whole(function, theirs) {
             Err(RemoteError::InvalidResponse { expected, found, .. }) => {
-                self.session.disbelieve(theirs, expected, found);
+                self.session.record_mismatch(theirs, expected, found);
                 Ok(None)
             }
             answer => answer,
         }
     }
 
-    /// Gives the bytes of a blob to `take`, as many as there should be, and checks them; what `take` did with them is
-    /// void after an error. A stream that breaks is opened again where it broke. `false` when the blob is not there.
+    /// Passes the bytes of a blob to `take`, up to the expected length, and verifies them; after an error the caller
+    /// must discard what `take` received. A broken stream is resumed where it broke. Returns `false` if the blob does
+    /// not exist.
     ///
     /// # Errors
-    /// When the server fails or lies, or `take` fails.
+    /// Fails if the server fails or sends wrong bytes, or `take` fails.
     pub(crate) fn stream(
         &self,
         check: Check,
@@ -125,10 +126,10 @@ impl Incoming {
             Check::Length => None,
         };
         let mut buffer = vec![0; 1 << 18];
-        let (mut n_bytes, mut n_vain, mut n_opened, mut reason) = (0, 0, 0, String::new());
+        let (mut n_bytes, mut n_without_progress, mut n_opened, mut reason) = (0, 0, 0, String::new());
         while n_bytes < theirs.n_bytes {
             n_opened += 1;
-            if n_vain > MAX_RETRIES || n_opened > MAX_OPENED {
+            if n_without_progress > MAX_RETRIES || n_opened > MAX_OPENED {
                 return invalid_response(format!("{n_bytes} bytes{reason}"));
             }
             let before = n_bytes;
@@ -156,7 +157,7 @@ impl Incoming {
                 }
                 take(&buffer[..n_read]).map_err(RemoteError::of_writer)?;
             }
-            n_vain = if n_bytes < before + PROGRESS { n_vain + 1 } else { 0 };
+            n_without_progress = if n_bytes < before + PROGRESS { n_without_progress + 1 } else { 0 };
         }
         match hashing.map(Hashing::finish) {
             Some(found) if found != *theirs => invalid_response(format!("blob {found}")),

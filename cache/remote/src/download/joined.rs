@@ -1,9 +1,8 @@
-//! A large blob that comes in chunks, because another blob here has most of them already: an embedding that got some
-//! rows more, a text that got some lines.
+//! Assembles a large blob from chunks if a local blob already contains most of them: an embedding with a few more rows,
+//! a text with a few more lines.
 //!
-//! The server says of which chunks a blob consists; where they are here is what it said of earlier blobs. A chunk that
-//! comes is checked, and the blob is checked whole. Whenever that fails, and where little is to be saved, the blob comes
-//! as one stream.
+//! The server lists the chunks of a blob; earlier lists locate them in local blobs. Every downloaded chunk is verified,
+//! and so is the whole blob. If that fails, or little would be saved, the blob is downloaded as one stream.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,19 +17,19 @@ use crate::function::{DigestFunction, Hashing};
 use crate::notes::chunks::ChunkRange;
 use crate::session::Session;
 
-/// Chunks are joined when at least one byte in so many is here.
+/// Chunks are joined if at least 1/`WORTH` of the bytes is local.
 const WORTH: u64 = 8;
 
-/// Bytes of chunks that are asked for, and held in memory, at a time.
+/// Bytes of chunks that are requested, and held in memory, at a time.
 const WINDOW: u64 = 4 << 20;
 
-/// The longest chunk: four times the longest average that the interface allows.
+/// Limit on a chunk: four times the largest average that the API allows.
 const MAX_CHUNK: u64 = 4 << 20;
 
-/// A blob as its chunks, in order, each with its place here where it has one.
+/// The chunks of a blob, in order, each with its local range if it has one.
 type Plan<'a> = &'a [(BlobDigest, Option<ChunkRange>)];
 
-/// The chunks of a blob, if the server says them and they make sense.
+/// The chunks of a blob, if the server lists them and the list is plausible.
 pub(crate) fn chunks_of(
     session: &Session,
     theirs: &BlobDigest,
@@ -44,9 +43,9 @@ pub(crate) fn chunks_of(
     Ok(chunks.filter(makes_sense))
 }
 
-/// Joins a blob of chunks that are here and chunks that come. `None` when that does not pay, or fails.
+/// Joins a blob from local and downloaded chunks. `None` if that is not worthwhile, or fails.
 ///
-/// * `ours`: what it is called here, where that is known; else its bytes are checked against `theirs`
+/// * `ours`: the BLAKE3 digest if known; otherwise the bytes are verified against `theirs`
 pub(crate) fn join(
     incoming: &Incoming,
     function: DigestFunction,
@@ -62,10 +61,10 @@ pub(crate) fn join(
         if let Some(ChunkRange { blob, .. }) = stretch {
             if let Entry::Vacant(entry) = here.entry(blob) {
                 let opened = entry.insert(store.open(&blob)?);
-                // That checked it from front to back; only some of it is read again, and later.
+                // Opening verified the blobs from front to back; only parts of them are read again, later.
                 opened.iter().for_each(|blob| blob.release(blob.len()));
             }
-            // What became of the blob is not known to the notes.
+            // The notes may be outdated: the blob may have changed or disappeared.
             stretch = stretch.filter(|stretch| bytes_of(&here, stretch, chunk).is_some());
         }
         plan.push((*chunk, stretch));
@@ -93,7 +92,7 @@ pub(crate) fn join(
     Ok(is_right.then_some(found))
 }
 
-/// Writes some chunks; `false` when one cannot be had.
+/// Writes a range of chunks; `false` if one is unavailable.
 fn join_part(
     incoming: &Incoming,
     function: DigestFunction,
@@ -119,7 +118,7 @@ fn join_part(
     Ok(true)
 }
 
-/// The bytes of chunks, checked; those that cannot be had are left out.
+/// Downloads and verifies chunks; leaves out unavailable ones.
 fn bring_chunks(
     incoming: &Incoming,
     function: DigestFunction,
@@ -135,11 +134,11 @@ fn bring_chunks(
             }
         }
     }
-    // What did not come together is not asked for one by one: there may be very many.
+    // Chunks missing from a batch are not requested one by one, because there may be very many.
     for chunk in missing.into_iter().filter(|chunk| chunk.n_bytes > largest) {
         match incoming.whole(function, &chunk) {
             Ok(Some(bytes)) => drop(come.insert(chunk, bytes)),
-            // The blob may still come as one stream.
+            // The blob may still be available as one stream.
             Ok(None) | Err(RemoteError::InvalidResponse { .. }) => {}
             Err(error) => return Err(error),
         }
@@ -147,7 +146,7 @@ fn bring_chunks(
     Ok(come)
 }
 
-/// Number of chunks that are joined at a time: those whose missing bytes fit into a window, and one at least.
+/// Number of chunks to join at a time: as many as have missing bytes within one window, and at least one.
 fn window(plan: Plan<'_>) -> usize {
     let mut n_bytes = 0;
     let fits = |(chunk, stretch): &&(BlobDigest, Option<ChunkRange>)| {
@@ -157,7 +156,7 @@ fn window(plan: Plan<'_>) -> usize {
     plan.iter().take_while(fits).count().max(1)
 }
 
-/// The bytes of a chunk that is here, unless its blob is not, or is shorter than was noted.
+/// The bytes of a local chunk, unless its blob is gone or shorter than noted.
 fn bytes_of<'a>(
     here: &'a BTreeMap<BlobDigest, Option<MappedFile>>,
     stretch: &ChunkRange,

@@ -1,8 +1,8 @@
-//! Promises of a server that do not hold any more.
+//! Promises that a server no longer keeps.
 //!
-//! Nobody asks about what is promised, since most of it is never read. Once something turned out to be gone that was
-//! promised, the server was cleared, and everything else that it promised is asked about, too, before it is believed
-//! again: otherwise a build would be tried once for each floor of its steps.
+//! Promised blobs are not checked, since most of them are never read. A single missing promised blob shows that the
+//! server was cleared. All other promises are then checked before they are used again; otherwise the build would be
+//! repeated once per level of its action graph.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use mc_store::traits::BlobStore;
 use crate::error::RemoteError;
 use crate::session::Session;
 
-/// Promises that somebody relies on.
+/// The promises that this build relies on.
 pub(crate) struct LostBlobs {
     session: Arc<Session>,
     promises: Mutex<Promises>,
@@ -21,9 +21,9 @@ pub(crate) struct LostBlobs {
 
 #[derive(Default)]
 struct Promises {
-    /// Our names of blobs that were promised and that are not here, as far as anybody asked for them.
+    /// BLAKE3 digests of promised, missing blobs that an action relied on.
     believed: BTreeSet<BlobDigest>,
-    /// The server's names of those that it still had when it was asked after a loss.
+    /// Server digests of those that the server still had when it was asked after a loss.
     checked: BTreeSet<BlobDigest>,
 }
 
@@ -32,15 +32,15 @@ impl LostBlobs {
         Self { session, promises: Mutex::default() }
     }
 
-    /// Takes note of a blob of ours that somebody goes on without, because it was promised.
+    /// Records that an action relies on a promised blob.
     pub(crate) fn believe(&self, ours: BlobDigest) {
         self.lock().believed.insert(ours);
     }
 
-    /// After a loss: asks which of the blobs that were promised so far are gone as well, and takes note of them.
+    /// After a loss, asks the server which of the promised blobs are also gone, and records them.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn look(&self, store: &dyn BlobStore) -> Result<(), RemoteError> {
         let mut promises = self.lock();
         promises.checked.clear();
@@ -58,11 +58,11 @@ impl LostBlobs {
         self.are_there(asked).map(drop)
     }
 
-    /// Tells whether blobs that were promised are there, as far as is known: nobody asks before the first loss, nor
-    /// twice.
+    /// Returns true if promised blobs are there, as far as is known: the server is asked only after the first loss, and
+    /// once per blob.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn are_there(&self, theirs: BTreeSet<BlobDigest>) -> Result<bool, RemoteError> {
         let findings = &self.session.findings;
         if findings.n_gone() == 0 {

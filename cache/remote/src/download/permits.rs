@@ -1,14 +1,14 @@
-//! Limits how many threads do something at a time.
+//! Limits the number of threads that perform an operation at the same time.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Permits, each of which has one holder at a time.
+/// Permits, each with one holder at a time.
 pub(crate) struct Permits {
     n_free: Mutex<usize>,
     returned: Condvar,
 }
 
-/// A permit, given back when it is dropped.
+/// A permit, returned on drop.
 pub(crate) struct Permit<'a>(&'a Permits);
 
 impl Permits {

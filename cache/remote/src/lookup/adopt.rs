@@ -1,4 +1,4 @@
-//! Outputs of the server as ones of the store: their blobs are here, promised, or fetched.
+//! Mapping of a result's outputs to the store: each blob is local, promised, or fetched.
 
 use std::collections::BTreeMap;
 
@@ -13,22 +13,22 @@ use crate::function::DigestFunction;
 use crate::lookup::result::ServerResult;
 use crate::session::naming::renamed;
 
-/// Blobs of a result, by the server's names.
+/// Blobs of a result, by server digest.
 #[derive(Default)]
 struct Sorted {
-    /// Ours of those that are here, or as good as here.
+    /// BLAKE3 digests of blobs that are local or already promised.
     ours: BTreeMap<BlobDigest, BlobDigest>,
-    /// Ours of those that are to be promised.
+    /// BLAKE3 digests of blobs to promise.
     promised: BTreeMap<BlobDigest, BlobDigest>,
-    /// Those that are to be fetched.
+    /// Blobs to fetch.
     wanted: Wanted,
 }
 
-/// Outputs of the server as ones of the store; their blobs are promised where that is possible, and else fetched.
-/// `None` when one of them cannot be had.
+/// Maps outputs of the server to the store. Blobs are promised if possible, and fetched otherwise. `None` if one of
+/// them is unavailable.
 ///
 /// # Errors
-/// When the server fails or lies.
+/// Fails if the server fails or sends wrong bytes.
 pub(crate) fn adopt(
     download: &Download,
     function: DigestFunction,
@@ -43,14 +43,14 @@ pub(crate) fn adopt(
         return Ok(None);
     }
     for (blob, here) in promised {
-        // What cannot be noted is no promise.
+        // A promise that cannot be recorded does not count.
         if !promises.add(function, here, blob) {
             return Ok(None);
         }
         download.losses.believe(here);
         ours.insert(blob, here);
     }
-    // Whatever it is called there is remembered, since its bytes are checked against what it is called here.
+    // The pair of digests is recorded even if wrong, since the bytes are verified against the BLAKE3 digest.
     for (theirs, here) in &wanted {
         if let Some(here) = here {
             promises.add(function, *here, *theirs);
@@ -69,7 +69,7 @@ pub(crate) fn adopt(
     Ok(Some(outputs))
 }
 
-/// Sorts the blobs of a result; `None` when one of them is known not to be had.
+/// Sorts the blobs of a result; `None` if one of them is known to be unavailable.
 fn sort(
     download: &Download,
     function: DigestFunction,

@@ -1,4 +1,4 @@
-//! A result as the server has it: outputs in its digests, and what it claims of them.
+//! A result as the server stores it: outputs in the server's digests, and their claimed BLAKE3 digests.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::function::DigestFunction;
 use crate::local_action::LocalAction;
 use crate::signing::NOTE;
 
-/// The BLAKE3 of blobs, by the server's names.
+/// Claimed BLAKE3 digests, by server digest.
 pub(crate) type Claims = BTreeMap<BlobDigest, Digest>;
 
 /// A result of the server.
@@ -23,10 +23,10 @@ pub(crate) struct ServerResult {
 }
 
 impl ServerResult {
-    /// Reads a result; `None` when the tree of one of its outputs is gone or wrong.
+    /// Parses a result; `None` if the tree of an output is missing or corrupt.
     ///
     /// # Errors
-    /// When the server fails, or sent no result.
+    /// Fails if the server fails, or the value is not a result.
     pub(crate) fn read(
         download: &Download,
         function: DigestFunction,
@@ -62,10 +62,10 @@ impl ServerResult {
         }
     }
 
-    /// The result, unless it has other outputs than the action declares: one that belongs under another key.
+    /// Returns the result if its outputs are those that the action declares. Otherwise it belongs to another key.
     ///
     /// # Errors
-    /// When it has.
+    /// Fails if the outputs differ.
     pub(crate) fn of(self, made: &LocalAction<'_>, server: &str) -> Result<Self, RemoteError> {
         let mut declared = made.node.action.outputs();
         declared.sort();
@@ -76,20 +76,20 @@ impl ServerResult {
         Err(RemoteError::NoResult { server: server.to_owned(), reason })
     }
 
-    /// The answer of `signer` about the signature on a result and the signed bytes; `None` without a signature.
+    /// Passes the signature on a result and the signed bytes to `signer`; `None` without a signature.
     pub(crate) fn signer(
         &self,
         function: DigestFunction,
         entry: &[u8],
         signer: impl FnOnce(&[u8], &[u8]) -> Option<Attester>,
     ) -> Option<Attester> {
-        // Servers may write a message in other words; what was signed is what it says.
+        // Servers may re-encode a message, so the signature covers its meaning.
         let claim = |blob: &BlobDigest| self.claims.get(blob).copied();
         let (result, _) = reapi::encode_result_with(&|bytes| function.digest(bytes), &self.outputs, &claim);
         signer(reapi::annotation(entry, NOTE)?, &result)
     }
 
-    /// The name that a blob of the server would have here.
+    /// The local digest that the result claims for a blob of the server.
     pub(crate) fn claimed(&self, blob: &BlobDigest) -> Option<BlobDigest> {
         self.claims.get(blob).map(|&hash| BlobDigest::new(hash, blob.n_bytes))
     }

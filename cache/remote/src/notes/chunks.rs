@@ -1,6 +1,6 @@
-//! Places of chunks on this machine: a server once said that blobs of ours consist of them.
+//! Locations of chunks in local blobs, from chunk lists that a server once sent.
 //!
-//! Kept beside the store. Notes, not promises: the blob may be gone, and whatever is joined of chunks is checked whole.
+//! Kept next to the store. The blob may be gone, and anything joined from chunks is verified as a whole.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,24 +10,24 @@ use mc_digest::digest::{BlobDigest, Digest};
 
 use crate::notes::records::Records;
 
-/// Bytes of a record: a chunk's hash and size, the blob's, and the chunk's first byte in it.
+/// Bytes per record: hash and size of the chunk, hash and size of the blob, and the chunk's offset in it.
 const RECORD: usize = 88;
 
-/// So many stretches are kept: some hundred megabytes.
+/// Limit on the records, which cover several hundred megabytes.
 const MAX_STRETCHES: usize = 1 << 19;
 
-/// A stretch of a blob of ours.
+/// A range of a local blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ChunkRange {
     pub(crate) blob: BlobDigest,
     pub(crate) first: u64,
 }
 
-/// Chunks, by the server's names.
+/// Chunks, by server digest.
 #[derive(Debug)]
 pub struct Chunks {
     path: Option<PathBuf>,
-    /// Read when it is first needed.
+    /// Read on first use.
     state: OnceLock<Mutex<State>>,
 }
 
@@ -38,7 +38,7 @@ struct State {
 }
 
 impl Chunks {
-    /// Those in a file, which may be added to; without one they are known in this process.
+    /// Opens the records in a file; without a path they last for this process.
     pub fn open(path: Option<&Path>) -> Self {
         Self { path: path.map(Path::to_owned), state: OnceLock::new() }
     }
@@ -57,12 +57,12 @@ impl Chunks {
         State { stretches, records }
     }
 
-    /// The place of a chunk, if the blob is still there.
+    /// The location of a chunk, which may be outdated.
     pub(crate) fn stretch(&self, chunk: &BlobDigest) -> Option<ChunkRange> {
         self.lock().stretches.get(chunk).copied()
     }
 
-    /// Takes note of what a blob of ours consists of.
+    /// Records the chunks of a local blob.
     pub(crate) fn add(&self, blob: BlobDigest, chunks: &[BlobDigest]) {
         let mut state = self.lock();
         let (mut first, mut records) = (0, Vec::new());
@@ -72,7 +72,7 @@ impl Chunks {
             if state.stretches.len() >= MAX_STRETCHES && !state.stretches.contains_key(chunk) {
                 break;
             }
-            // The blob that came last will be here longest.
+            // The most recent blob will stay longest.
             let before = state.stretches.insert(*chunk, stretch);
             if before.is_some_and(|before| before.blob == blob) {
                 continue;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stretches_outlive_the_process_and_the_last_blob_is_named() {
+    fn chunk_locations_outlive_the_process_and_name_the_last_blob() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chunks");
         let [a, b, c] = [&b"a"[..], b"bb", b"ccc"].map(BlobDigest::of);

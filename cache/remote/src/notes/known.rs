@@ -1,6 +1,6 @@
-//! The SHA-256 of blobs whose BLAKE3 is known, and the other way round: computed once and kept beside the store.
+//! Pairs of BLAKE3 and SHA-256 digests of the same blobs: computed once and kept next to the store.
 //!
-//! Whatever a record says is checked where it matters: a blob from a server by its bytes, a blob of ours by the store.
+//! A record is not trusted: a blob from a server is verified by its bytes, and a local blob by the store.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use mc_digest::digest::{BlobDigest, Digest};
 
 use crate::notes::records::Records;
 
-/// Bytes of a record: both hashes and the size.
+/// Bytes per record: both hashes and the size.
 const RECORD: usize = 72;
 
-/// So many pairs are kept: some hundred megabytes. A server can make up as many names as it likes.
+/// Limit on the pairs, which a server could otherwise fill with invented digests.
 const MAX_PAIRS: usize = 1 << 19;
 
 /// Pairs of digests.
 #[derive(Debug)]
 pub struct Known {
     path: Option<PathBuf>,
-    /// Read when it is first needed, which is not at all where everything is here.
+    /// Read on first use, which never happens if all results are local.
     state: OnceLock<Mutex<State>>,
 }
 
@@ -37,12 +37,12 @@ struct Pairs {
 }
 
 impl Known {
-    /// No pairs, and nowhere to keep them: for servers with our own digest function.
+    /// No pairs and no file, for servers with BLAKE3.
     pub fn nothing() -> Self {
         Self { path: None, state: OnceLock::new() }
     }
 
-    /// The pairs in a file, which may be added to. A file that cannot be read or written only costs time.
+    /// Opens the pairs in a file. A file that cannot be read or written only costs time.
     pub fn open(path: &Path) -> Self {
         Self { path: Some(path.to_owned()), state: OnceLock::new() }
     }
@@ -59,17 +59,17 @@ impl Known {
         State { pairs, records }
     }
 
-    /// The SHA-256 of a blob of ours.
+    /// The SHA-256 digest of a local blob.
     pub fn theirs(&self, ours: &BlobDigest) -> Option<BlobDigest> {
         self.lock().pairs.ours.get(ours).copied()
     }
 
-    /// The BLAKE3 of a blob of theirs.
+    /// The BLAKE3 digest of a server's blob.
     pub fn ours(&self, theirs: &BlobDigest) -> Option<BlobDigest> {
         self.lock().pairs.theirs.get(theirs).copied()
     }
 
-    /// Remembers a pair, instead of another of the same blob; `false` when there are too many already.
+    /// Records a pair and replaces an earlier pair of the same blob; `false` if the limit is reached.
     pub fn add(&self, ours: BlobDigest, theirs: BlobDigest) -> bool {
         let mut state = self.lock();
         if state.pairs.ours.len() >= MAX_PAIRS && !state.pairs.ours.contains_key(&ours) {
@@ -124,7 +124,7 @@ mod tests {
         again.add(more, of_more);
         assert_eq!(Known::open(&path).theirs(&more), Some(of_more));
         assert_eq!(again.theirs(&BlobDigest::of(b"c")), None);
-        // What turns out to be wrong is replaced, for all times.
+        // A wrong pair is replaced permanently.
         again.add(more, theirs);
         again.add(more, of_more);
         let last = Known::open(&path);

@@ -1,8 +1,8 @@
-//! Blobs that a server promised and that were not fetched: what they are called here, and there.
+//! Blobs that a server promised and that were not fetched: their local and their server digests.
 //!
-//! A result names its blobs in the server's digest function and says their BLAKE3 beside it. That is enough to go on
-//! without them; but it is a claim, checked when the blob comes. Kept in files for each server, so that what was promised
-//! yesterday need not be asked for today; one for each digest function, because a server may change its own.
+//! A result names its blobs by server digest and claims their BLAKE3 digests. The claim suffices to continue without
+//! the blobs; it is verified when a blob is downloaded. Promises are kept in files per server, so that yesterday's
+//! promises need no new requests; one file per digest function, because a server may change its own.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub struct Promised {
 }
 
 impl Promised {
-    /// Opens the files whose paths begin like this; without them, promises hold for this process.
+    /// Opens the files with this path prefix; without a path, promises last for this process.
     pub fn open(path: Option<&Path>) -> Self {
         let open = |function: &str| {
             path.map_or_else(Known::nothing, |path| {
@@ -30,17 +30,17 @@ impl Promised {
         Self { blake3: open("blake3"), sha256: open("sha256") }
     }
 
-    /// Takes note of a blob; `false` when too many are noted already.
+    /// Records a promise; `false` if the limit is reached.
     pub(crate) fn add(&self, function: DigestFunction, ours: BlobDigest, theirs: BlobDigest) -> bool {
         self.of(function).add(ours, theirs)
     }
 
-    /// The server's name of a blob of ours that it promised.
+    /// The server digest of a promised blob.
     pub(crate) fn theirs(&self, function: DigestFunction, ours: &BlobDigest) -> Option<BlobDigest> {
         self.of(function).theirs(ours)
     }
 
-    /// The same in a digest function or, where the server was not asked for its own yet, in either.
+    /// Same as [`Self::theirs`], in a given digest function, or in either if the server's function is not known yet.
     pub(crate) fn theirs_in(
         &self,
         function: Option<DigestFunction>,

@@ -1,7 +1,7 @@
-//! A file of records of one length that only grows: notes that several processes keep beside the store.
+//! An append-only file of fixed-size records, shared by several processes and kept next to the store.
 //!
-//! Each record ends with a checksum of its own. What was cut off or damaged is dropped; that, like a file that cannot be
-//! read or written, costs time and nothing else.
+//! Each record ends with its own checksum. Truncated or damaged records are dropped. This, or a file that cannot be
+//! read or written, costs only time.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,20 +10,20 @@ use std::path::Path;
 use mc_digest::digest::BlobDigest;
 use mc_files::folder::Folder;
 
-/// Bytes of BLAKE3 behind each record.
+/// Bytes of a BLAKE3 digest after each record.
 const CHECK: usize = 8;
 
-/// A file to which records of `N` bytes are added.
+/// A file of records of `N` bytes.
 #[derive(Debug, Default)]
 pub(crate) struct Records<const N: usize> {
     file: Option<File>,
 }
 
 impl<const N: usize> Records<N> {
-    /// Opens a file, and gives `take` each record that is in it. A link, or anything but a file, in its place is left
-    /// alone, and nothing is kept.
+    /// Opens a file and passes each of its records to `take`. If the path is a link or not a regular file, it is left
+    /// alone and nothing is stored.
     ///
-    /// * `max`: a file with more records is begun anew
+    /// * `max`: a file with more records is truncated to zero
     pub(crate) fn open(path: &Path, max: usize, mut take: impl FnMut(&[u8; N])) -> Self {
         let Some(file) = open(path) else { return Self::default() };
         let limit = max.saturating_mul(N + CHECK) as u64;
@@ -41,19 +41,19 @@ impl<const N: usize> Records<N> {
                 take(record);
             }
         }
-        // A process that was killed may have left half a record, behind which no other could be read.
+        // A killed process may have left a partial record, which would misalign all later ones.
         let whole = (bytes.len() - bytes.len() % (N + CHECK)) as u64;
         let n_bytes = file.metadata().map_or(0, |metadata| metadata.len());
-        // Others may have added some meanwhile.
+        // Other processes may have added records meanwhile.
         let is_whole = (n_bytes <= limit && n_bytes % (N + CHECK) as u64 == 0) || file.set_len(whole).is_ok();
         Self { file: is_whole.then_some(file) }
     }
 
-    /// Adds records; nothing more is, after some could not be.
+    /// Appends records. After a failed write, nothing more is written.
     pub(crate) fn add(&mut self, records: &[[u8; N]]) {
         let bytes: Vec<u8> =
             records.iter().flat_map(|record| record.iter().copied().chain(check(record))).collect();
-        // One write: two processes that add at once do not mix theirs.
+        // A single write, so that records of two processes do not interleave.
         if self.file.as_mut().is_some_and(|file| file.write_all(&bytes).is_err()) {
             self.file = None;
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn records_outlive_the_process_and_half_a_record_or_a_damaged_one_is_dropped() {
+    fn records_outlive_the_process_and_partial_or_damaged_ones_are_dropped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("records");
         Records::<3>::open(&path, 10, |_| unreachable!()).add(&[*b"one", *b"two"]);
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_too_many_records_is_begun_anew_however_long_it_is() {
+    fn a_file_with_too_many_records_is_truncated() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("records");
         Records::<3>::open(&path, 10, |_| {}).add(&[*b"one"; 10]);

@@ -1,19 +1,19 @@
-//! Turns a failing or a very slow server off for the rest of a command, so that a dead one costs one wait and one
-//! warning, and a slow one less than what it saves.
+//! Stops using a failing or very slow server for the rest of a command, so that a dead server costs one wait and one
+//! warning, and a slow one less than it saves.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::RemoteError;
 
-/// A short question that takes longer has a slow answer.
+/// A short request that takes longer counts as slow.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// So many slow answers, each asked for after the one before, with no quick one between them, are enough. Those that
-/// were waited for at the same time are one: a server that halts once keeps everybody waiting.
+/// Number of consecutive slow answers that open the breaker. Slow answers to parallel requests count once, because a
+/// single pause of the server delays all of them.
 const MAX_SLOW: u32 = 4;
 
-/// A switch: a server is asked until it fails.
+/// A circuit breaker: the server is asked until it fails.
 #[derive(Debug, Default)]
 pub(crate) struct Breaker {
     state: Mutex<State>,
@@ -23,12 +23,12 @@ pub(crate) struct Breaker {
 struct State {
     reason: Option<String>,
     n_slow: u32,
-    /// The time at which the last slow answer that counts came.
+    /// Arrival time of the last slow answer that counted.
     slow_at: Option<Instant>,
 }
 
 impl Breaker {
-    /// Runs `ask` unless the server failed before; its failure is the last.
+    /// Runs `ask` unless the server failed before. If it fails, the breaker opens.
     ///
     /// # Errors
     /// The error of `ask`, or [`RemoteError::Off`].
@@ -37,17 +37,17 @@ impl Breaker {
             return Err(RemoteError::Off);
         }
         ask().inspect_err(|error| {
-            // What is wrong with one blob, or with this machine, says nothing of the others.
+            // An error with one blob, or on this machine, does not affect other requests.
             if error.is_of_server() {
                 self.open(error.to_string());
             }
         })
     }
 
-    /// As [`Self::ask`], for a question with a short answer: when those are slow again and again, they are the last.
+    /// Same as [`Self::ask`], for a request with a short answer: repeated slow answers open the breaker.
     ///
     /// # Errors
-    /// As [`Self::ask`].
+    /// Same as [`Self::ask`].
     pub(crate) fn ask_shortly<T>(
         &self,
         ask: impl FnOnce() -> Result<T, RemoteError>,
@@ -71,22 +71,22 @@ impl Breaker {
         if state.n_slow == MAX_SLOW {
             let seconds = SLOW.as_secs();
             state.reason.get_or_insert(format!(
-                "{MAX_SLOW} times, one after the other, it took more than {seconds} s for a short answer"
+                "{MAX_SLOW} consecutive times, it took more than {seconds} s for a short answer"
             ));
         }
     }
 
-    /// The server is asked no more, for this reason, unless there is one already.
+    /// Stops all requests for this reason, unless they were already stopped.
     pub(crate) fn open(&self, reason: String) {
         self.lock().reason.get_or_insert(reason);
     }
 
-    /// Tells whether the server is not asked any more.
+    /// Returns true if the server is no longer asked.
     pub(crate) fn is_open(&self) -> bool {
         self.lock().reason.is_some()
     }
 
-    /// The reason why the server is not asked any more.
+    /// The reason why the server is no longer asked.
     pub(crate) fn reason(&self) -> Option<String> {
         self.lock().reason.clone()
     }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_slow_again_and_again_is_not_asked_again() {
+    fn a_repeatedly_slow_server_is_not_asked_again() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         let slow = |nth: u32| breaker.answered(start + SLOW * 2 * nth, start + SLOW * 2 * (nth + 1));
         (1..MAX_SLOW).for_each(slow);
@@ -126,11 +126,11 @@ mod tests {
         assert_eq!(breaker.reason(), None);
         slow(20 + MAX_SLOW);
         let reason = breaker.reason().unwrap();
-        assert_eq!(reason, "4 times, one after the other, it took more than 5 s for a short answer");
+        assert_eq!(reason, "4 consecutive times, it took more than 5 s for a short answer");
     }
 
     #[test]
-    fn a_server_that_halts_once_keeps_all_waiting_and_is_asked_again() {
+    fn a_single_pause_of_the_server_counts_once() {
         let (breaker, start) = (Breaker::default(), Instant::now());
         for _ in 0..32 {
             breaker.answered(start, start + SLOW * 2);

@@ -1,6 +1,6 @@
-//! Findings about the blobs of a server during a command, by the server's names for them.
+//! Findings about the blobs of a server during a command, by server digest.
 //!
-//! Nothing is asked here; whoever asked says what turned out.
+//! This module sends no requests; its callers report their findings.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use mc_digest::digest::BlobDigest;
 
-/// So many blobs are asked for in vain before the server is given up: one that was cleared has nothing of use, and one
-/// that makes results up could go on for ever.
-const MAX_VAIN: usize = 1000;
+/// Limit on blobs requested without success. Beyond it the server is ignored: a cleared server is useless, and one that
+/// invents results could go on forever.
+const MAX_UNSUCCESSFUL: usize = 1000;
 
-/// And for so long in all.
-const MAX_VAIN_TIME: Duration = Duration::from_secs(600);
+/// Limit on the total time of such requests.
+const MAX_UNSUCCESSFUL_TIME: Duration = Duration::from_secs(600);
 
 /// Findings about blobs.
 #[derive(Default)]
@@ -21,26 +21,26 @@ pub(crate) struct Findings(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// Those that the server sent wrongly, or had no more: a result that names one is none, and they are sent anew,
-    /// whatever it says that it has.
+    /// Blobs that were corrupt or missing: a result that names one is ignored, and they are uploaded again even if the
+    /// server claims to have them.
     wrong: BTreeSet<BlobDigest>,
-    /// The first thing that it sent and that was not believed.
+    /// The first response that failed verification.
     mismatch: Option<String>,
-    /// Number of blobs that were not there though a result names them.
+    /// Number of missing blobs that a result names.
     n_gone: usize,
-    /// Number of blobs that were asked for in vain, and how long that took in all.
-    vain: (usize, Duration),
-    /// True if its results and promises are worth nothing any more.
+    /// Number of blobs requested without success, and the total time of these requests.
+    unsuccessful: (usize, Duration),
+    /// True if the server's results and promises are ignored.
     is_given_up: bool,
 }
 
 impl Findings {
-    /// Tells whether a blob came wrongly, or is not there.
+    /// Returns true if a blob was corrupt or missing.
     pub(crate) fn is_wrong(&self, theirs: &BlobDigest) -> bool {
         self.lock().wrong.contains(theirs)
     }
 
-    /// Those of some blobs that came wrongly, or are not there.
+    /// The blobs among some that were corrupt or missing.
     pub(crate) fn wrong_among<'a>(
         &self,
         theirs: impl IntoIterator<Item = &'a BlobDigest>,
@@ -49,18 +49,18 @@ impl Findings {
         theirs.into_iter().filter(|blob| state.wrong.contains(blob)).copied().collect()
     }
 
-    /// Tells whether a promise of a blob is worth nothing.
+    /// Returns true if the promise of a blob is invalid.
     pub(crate) fn speak_against(&self, theirs: &BlobDigest) -> bool {
         let state = self.lock();
         state.is_given_up || state.wrong.contains(theirs)
     }
 
-    /// Takes note of blobs that cannot be had.
+    /// Records unavailable blobs.
     pub(crate) fn are_wrong(&self, theirs: impl IntoIterator<Item = BlobDigest>) {
         self.lock().wrong.extend(theirs);
     }
 
-    /// Takes note of blobs that results name and that are not there; those that came wrongly are none of them.
+    /// Records missing blobs that results name; corrupt ones are not counted here.
     pub(crate) fn are_gone(&self, theirs: impl IntoIterator<Item = BlobDigest>) {
         let mut state = self.lock();
         for blob in theirs {
@@ -68,37 +68,37 @@ impl Findings {
         }
     }
 
-    /// Number of blobs that were not there though a result names them.
+    /// Number of missing blobs that a result names.
     pub(crate) fn n_gone(&self) -> usize {
         self.lock().n_gone
     }
 
-    /// Takes note of a blob that came wrongly.
+    /// Records a corrupt blob.
     pub(crate) fn mismatched(&self, theirs: BlobDigest, mismatch: String) {
         let mut state = self.lock();
         state.wrong.insert(theirs);
         state.mismatch.get_or_insert(mismatch);
     }
 
-    /// The first thing that was sent and not believed.
+    /// The first response that failed verification.
     pub(crate) fn invalid_response(&self) -> Option<String> {
         self.lock().mismatch.clone()
     }
 
-    /// Takes note of a blob that was asked for in vain.
-    pub(crate) fn in_vain(&self, elapsed: Duration) {
+    /// Records a blob that was requested without success.
+    pub(crate) fn record_unsuccessful(&self, elapsed: Duration) {
         let mut state = self.lock();
-        let (n_blobs, all) = (state.vain.0 + 1, state.vain.1.saturating_add(elapsed));
-        state.vain = (n_blobs, all);
-        state.is_given_up |= n_blobs >= MAX_VAIN || all > MAX_VAIN_TIME;
+        let (n_blobs, all) = (state.unsuccessful.0 + 1, state.unsuccessful.1.saturating_add(elapsed));
+        state.unsuccessful = (n_blobs, all);
+        state.is_given_up |= n_blobs >= MAX_UNSUCCESSFUL || all > MAX_UNSUCCESSFUL_TIME;
     }
 
-    /// The server's results and its promises count no more.
+    /// Ignores the server's results and promises from now on.
     pub(crate) fn give_up(&self) {
         self.lock().is_given_up = true;
     }
 
-    /// Tells whether the server's results and its promises count no more.
+    /// Returns true if the server's results and promises are ignored.
     pub(crate) fn is_given_up(&self) -> bool {
         self.lock().is_given_up
     }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_blob_that_came_wrongly_is_not_gone() {
+    fn a_corrupt_blob_does_not_count_as_missing() {
         let findings = Findings::default();
         let [wrong, gone] = [b"a", b"b"].map(|bytes| BlobDigest::of(bytes));
         findings.mismatched(wrong, "the first".to_owned());
@@ -125,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_is_asked_in_vain_again_and_again_is_given_up() {
+    fn a_server_without_the_requested_blobs_is_ignored_at_some_point() {
         let (many, long) = (Findings::default(), Findings::default());
-        (1..MAX_VAIN).for_each(|_| many.in_vain(Duration::ZERO));
+        (1..MAX_UNSUCCESSFUL).for_each(|_| many.record_unsuccessful(Duration::ZERO));
         assert!(!many.is_given_up());
-        many.in_vain(Duration::ZERO);
-        long.in_vain(MAX_VAIN_TIME);
+        many.record_unsuccessful(Duration::ZERO);
+        long.record_unsuccessful(MAX_UNSUCCESSFUL_TIME);
         assert!(many.is_given_up() && !long.is_given_up());
-        long.in_vain(Duration::from_secs(1));
+        long.record_unsuccessful(Duration::from_secs(1));
         assert!(long.is_given_up());
         assert!(long.speak_against(&BlobDigest::of(b"any")));
     }

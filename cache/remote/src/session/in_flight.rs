@@ -1,44 +1,44 @@
-//! Blobs on their way: what several steps send, or need, at the same time travels once.
+//! Blobs in transfer: a blob that several actions send or need at the same time is transferred once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use mc_digest::digest::BlobDigest;
 
-/// Blobs that are on their way in one direction, and those that arrived, by the server's names.
+/// Blobs in transfer in one direction, and those that arrived, by server digest.
 #[derive(Default)]
 pub(crate) struct InFlight {
     state: Mutex<State>,
-    /// AuthHeaders whenever something is on its way no more.
+    /// Notified whenever a transfer ends.
     landed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     moving: BTreeSet<BlobDigest>,
-    /// Those that arrived, with the number of each arrival.
+    /// Blobs that arrived, with the sequence number of each arrival.
     arrived: BTreeMap<BlobDigest, u64>,
     n_arrived: u64,
 }
 
-/// A point in the order of arrivals.
+/// A position in the order of arrivals.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment(u64);
 
-/// Blobs that nobody else moves as long as this is kept.
+/// Blobs reserved for this transfer until the value is dropped.
 pub(crate) struct Flight<'a> {
     of: &'a InFlight,
     blobs: Vec<BlobDigest>,
 }
 
 impl InFlight {
-    /// Now; to be asked for before it is found out what has to be moved.
+    /// The current position; taken before the caller determines which blobs it needs.
     pub(crate) fn moment(&self) -> Moment {
         Moment(self.lock().n_arrived)
     }
 
-    /// Takes those of some blobs that did not arrive since a moment, after waiting until nobody else moves any of them.
-    /// They are taken all together, so whoever waits here has taken none, and nobody waits for each other.
+    /// Reserves those of some blobs that have not arrived since a moment, after waiting until no other thread transfers
+    /// any of them. All are reserved at once, so a waiting thread holds none and no deadlock is possible.
     pub(crate) fn take(&self, mut blobs: Vec<BlobDigest>, since: Moment) -> Flight<'_> {
         let mut state = self.lock();
         while blobs.iter().any(|blob| state.moving.contains(blob)) {
@@ -55,12 +55,12 @@ impl InFlight {
 }
 
 impl Flight<'_> {
-    /// Blobs that are left to be moved.
+    /// The blobs to transfer.
     pub(crate) fn blobs(&self) -> &[BlobDigest] {
         &self.blobs
     }
 
-    /// They arrived. Without this whoever waits for them moves them.
+    /// Marks the blobs as arrived. Without this call, waiting threads transfer them.
     pub(crate) fn arrived(self) {
         let mut state = self.of.lock();
         state.n_arrived += 1;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_many_want_to_move_is_moved_once() {
+    fn a_blob_wanted_by_many_threads_is_transferred_once() {
         let (in_flight, n_moved) = (InFlight::default(), AtomicUsize::new(0));
         thread::scope(|scope| {
             for wanted in ["ab", "bc", "ca", "abc", "a", "b", "c"] {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_moved_by_whoever_waits() {
+    fn a_waiting_thread_repeats_a_failed_transfer() {
         let in_flight = InFlight::default();
         let since = in_flight.moment();
         let first = in_flight.take(blobs("ab"), since);
@@ -124,12 +124,12 @@ mod tests {
     }
 
     #[test]
-    fn what_arrived_before_it_was_missed_is_moved_again() {
+    fn a_blob_that_arrived_before_it_was_missed_is_transferred_again() {
         let in_flight = InFlight::default();
         let before = in_flight.moment();
         in_flight.take(blobs("a"), before).arrived();
         assert_eq!(in_flight.take(blobs("ab"), before).blobs(), blobs("b"));
-        // The server says now that it lacks it.
+        // The server now reports that it lacks the blob.
         assert_eq!(in_flight.take(blobs("a"), in_flight.moment()).blobs(), blobs("a"));
     }
 }

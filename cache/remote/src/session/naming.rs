@@ -1,7 +1,7 @@
-//! Names of the server for things that have a name here.
+//! Mapping from local digests to the server's digests.
 //!
-//! A name is kept for all times and stands in keys and in results that others believe, so both digests are computed from
-//! the same bytes as they are read: bytes that are not those of our name get no other name.
+//! A pair of digests is kept permanently, and appears in keys and results that others trust. Both digests are therefore
+//! computed over the same bytes in one pass, and the pair is rejected if the bytes do not match the local digest.
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::action::Content;
@@ -14,19 +14,19 @@ use crate::function::{DigestFunction, Hashing};
 use crate::local_action::LocalAction;
 use crate::notes::Notes;
 
-/// Bytes that are hashed before their memory is given back; many do so at a time.
+/// Bytes hashed before their memory is released; many threads do this in parallel.
 const PIECE: usize = 2 << 20;
 
-/// Bytes of a source that are mapped at a time.
+/// Bytes of a source mapped at a time.
 const STRETCH: u64 = 2 << 20;
 
-/// The error for a stored blob whose bytes do not match its digest. The store is told to look again.
+/// Returns the error for a stored blob whose bytes do not match its digest, and makes the store verify the blob again.
 pub(crate) fn damaged(store: &dyn BlobStore, ours: &BlobDigest) -> Result<RemoteError, RemoteError> {
     store.doubt(ours)?;
     Ok(RemoteError::Local(format!("The stored blob `{ours}` has other bytes than its digest says")))
 }
 
-/// An output of the same kind whose blobs have other names.
+/// The same output with other digests of its blobs.
 pub(crate) fn renamed(output: &Output, parts: Vec<BlobDigest>) -> Output {
     match (output, parts.first()) {
         (Output::File(_), Some(blob)) => Output::File(*blob),
@@ -34,10 +34,10 @@ pub(crate) fn renamed(output: &Output, parts: Vec<BlobDigest>) -> Output {
     }
 }
 
-/// An action in the server's digests.
+/// Encodes an action with the server's digests.
 ///
 /// # Errors
-/// When an input cannot be read.
+/// Fails if an input cannot be read.
 pub(crate) fn encoded(
     notes: &Notes,
     function: DigestFunction,
@@ -54,12 +54,12 @@ pub(crate) fn encoded(
     Ok(reapi::encode_action_with(&|bytes| function.digest(bytes), made.node, &inputs))
 }
 
-/// The server's name of a blob; computed once for all times.
+/// The server digest of a blob; computed once and kept.
 ///
-/// * `source`: gives its bytes, where it is no blob of the store
+/// * `source`: returns its bytes if it is not a blob of the store
 ///
 /// # Errors
-/// When the blob cannot be read, or has other bytes than its digest says.
+/// Fails if the blob cannot be read, or its bytes do not match its digest.
 pub(crate) fn theirs(
     notes: &Notes,
     function: DigestFunction,
@@ -105,12 +105,12 @@ impl Both {
         self.check.update(bytes);
     }
 
-    /// Takes the bytes of an input, as far as there are any.
+    /// Hashes the bytes of an input, if it has a source.
     fn read(&mut self, ours: &BlobDigest, source: &dyn Fn() -> Option<Content>) -> Result<(), RemoteError> {
         let mut first = 0;
         while first < ours.n_bytes {
             let end = ours.n_bytes.min(first + STRETCH);
-            // Asked for anew, and so mapped anew, for each stretch: no more of it stays in memory.
+            // Mapped again for each range, so that only one range stays in memory.
             let content = source().ok_or_else(|| RemoteError::Local(format!("Blob {ours} is gone")))?;
             let Some(stretch) = content.piece(first..end) else { break };
             stretch.as_slice().chunks(PIECE).for_each(|piece| self.update(piece));
@@ -119,7 +119,7 @@ impl Both {
         Ok(())
     }
 
-    /// The server's digest, if ours is that of the same bytes.
+    /// The server digest, if the bytes match the local digest.
     fn finish(self, ours: &BlobDigest) -> Option<BlobDigest> {
         (self.check.finish() == *ours).then(|| self.hashing.finish())
     }

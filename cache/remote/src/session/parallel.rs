@@ -1,11 +1,11 @@
-//! Does the same to many things, some at a time: what waits for a server waits for all answers at once.
+//! Parallel map with a limit: hides the latency of a server.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
 
-/// Applies `work` to every item, at most `n_threads` at a time, and gives what it gave in the order of the items.
-/// After a failure nothing more is begun, and the first of them is returned.
+/// Applies `work` to every item, on at most `n_threads` threads, and returns the results in the order of the items.
+/// After a failure no new item starts, and the first failure is returned.
 pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(
     items: &[T],
     n_threads: usize,
@@ -38,7 +38,7 @@ pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(
     };
     thread::scope(|scope| {
         for _ in 1..n_threads.min(items.len()) {
-            // Fewer threads than wanted are enough: this one works, too.
+            // Fewer threads suffice, because the current thread also works.
             drop(thread::Builder::new().spawn_scoped(scope, run));
         }
         run();

@@ -1,4 +1,4 @@
-//! A server that must not be asked, or is not there: what it promised before may still be enough.
+//! A server that must not or cannot be asked: its earlier promises may still suffice.
 
 use std::io::Read;
 
@@ -8,12 +8,12 @@ use crate::error::RemoteError;
 use crate::function::DigestFunction;
 use crate::transport::Transport;
 
-/// A server that is not there.
+/// An unavailable server.
 #[derive(Debug)]
 pub struct Absent {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
-    /// Why it is not there.
+    /// The reason why it is unavailable.
     pub reason: String,
 }
 

@@ -1,4 +1,4 @@
-//! What the answers of web servers mean for a cache: what is missing is no failure.
+//! Interpretation of HTTP responses for a cache: a missing object is not a failure.
 
 use std::io::Read;
 use std::time::Instant;
@@ -12,10 +12,10 @@ use mc_fetch::url::Url;
 use crate::error::RemoteError;
 use crate::transport::Transport;
 
-/// No result is longer: ten thousand outputs of some hundred bytes each, and what a worker said.
+/// Limit on the size of a result: ten thousand outputs of a few hundred bytes each, plus a worker's output.
 pub(crate) const MAX_RESULT: u64 = 4 << 20;
 
-/// What is there, as something that may be missing.
+/// Maps "not found" to `None`.
 pub(crate) fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, RemoteError> {
     match found {
         Ok(found) => Ok(Some(found)),
@@ -24,34 +24,34 @@ pub(crate) fn there<T>(found: Result<T, FetchError>) -> Result<Option<T>, Remote
     }
 }
 
-/// What a server says of which nothing is agreed upon: whether it answers at all, as a cache does.
+/// Details of a server without a capabilities request: checks that it answers like a cache.
 ///
 /// # Errors
-/// When it does not answer, or has a result where no cache has one.
+/// Fails if the server does not answer, or has a result under a key that no cache has.
 pub(crate) fn greeting(server: &dyn Transport) -> Result<Vec<(&'static str, String)>, RemoteError> {
     let began = Instant::now();
-    // No bytes are known that have this hash.
+    // No known bytes have this hash.
     let nothing = BlobDigest::new(Digest::from_bytes([0; 32]), 1);
     match server.result(&nothing)? {
         None => Ok(vec![("answers", format!("within {} ms", began.elapsed().as_millis()))]),
         Some(_) => Err(RemoteError::Unusable(format!(
-            "{} has a result under a key that nothing has, expected none; is it a cache, or a page to log in?",
+            "{} has a result under a key that no action has; is it a cache, or a login page?",
             server.name()
         ))),
     }
 }
 
-/// The bytes that are asked for; `None` where there are none.
+/// Opens the requested bytes; `None` if the object does not exist.
 pub(crate) fn bytes_from(
     client: &Client,
     ask: &Ask<'_>,
 ) -> Result<Option<Box<dyn Read + Send>>, RemoteError> {
     let Some(mut answer) = there(client.open(ask))? else { return Ok(None) };
-    // Past its end there is nothing: what is there is shorter than it should be.
+    // The object is shorter than expected, so there is nothing from this byte on.
     if answer.status == 416 {
         return Ok(None);
     }
-    // A server that knows no ranges sends all of it again.
+    // A server without range support sends the whole object.
     if ask.from > 0 && answer.status == 200 {
         let skipped = std::io::copy(&mut (&mut answer.body).take(ask.from), &mut std::io::sink());
         skipped.map_err(|error| RemoteError::Local(format!("{}: {error}", ask.url)))?;
@@ -59,8 +59,8 @@ pub(crate) fn bytes_from(
     Ok(Some(Box::new(answer.body)))
 }
 
-/// Those of some blobs that are not at their addresses. What is there and has another length is something else, such as
-/// the page on which people log in.
+/// Returns the blobs that are missing at their addresses. A response of another length counts as missing: it may be a
+/// login page.
 pub(crate) fn missing(
     client: &Client,
     blobs: &[BlobDigest],

@@ -1,8 +1,8 @@
-//! A folder that all share, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
+//! A shared folder, in the layout of Bazel's disk cache: `blake3/ac/ab/abcd…` and `blake3/cas/ab/abcd…`.
 //!
-//! Others write there, too, so nothing in it is believed: no link below the root is followed, and what is not a regular
-//! file is not opened. A file appears whole or not at all: it is written in `blake3/tmp`, made durable and renamed. Nobody takes a lock.
-//! Who may read and write what is made in it is what the root's permissions say, whatever the maker's umask is.
+//! Other users write to it, so its content is not trusted: links below the root are not followed, and only regular
+//! files are opened. A file appears complete or not at all: it is written in `blake3/tmp`, synced and renamed. There
+//! are no locks. New files and folders get the access rights of the root, regardless of the process's umask.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -22,30 +22,31 @@ use crate::transport::Transport;
 use crate::transports::answer::MAX_RESULT;
 use crate::transports::grpc::resource::uuid;
 
-/// A file that nobody wrote to for so long will never be whole.
+/// Age after which an unmodified temporary file counts as abandoned.
 const ABANDONED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Bytes that are written at a time.
+/// Bytes per write.
 const PIECE: usize = 1 << 20;
 
-/// Folder of files that are not whole yet.
+/// Folder of temporary files.
 const UNFINISHED: &str = "blake3/tmp";
 
 /// A shared folder.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// Of the root.
+    /// Permissions of the root.
     permissions: Permissions,
-    /// Runs when something is written for the first time: removes what killed processes left.
+    /// Runs before the first write: removes abandoned temporary files.
     clearing: Once,
 }
 
 impl Folder {
-    /// The cache in a folder, which must be there: what is not mounted must not be made on this machine's own disk.
+    /// Opens the cache in an existing folder. The folder is not created, because an unmounted share must not fill the
+    /// local disk.
     ///
     /// # Errors
-    /// When it is not there or is not a folder.
+    /// Fails if the path does not exist or is not a folder.
     pub fn open(root: &Path) -> Result<Self, RemoteError> {
         let found = fs::metadata(root).and_then(|metadata| {
             if metadata.is_dir() {
@@ -58,12 +59,12 @@ impl Folder {
         Ok(Self { root: root.to_path_buf(), permissions, clearing: Once::new() })
     }
 
-    /// The root, which may be gone by now because it is not mounted any more. Below it no link is followed.
+    /// Opens the root, which may have been unmounted. No link below it is followed.
     fn root(&self) -> Result<Directory, RemoteError> {
         Directory::open(&self.root).map_err(|source| failed(&self.root, source))
     }
 
-    /// Something in the folder, which may be missing.
+    /// Maps a missing file or folder to `None`.
     fn there<T>(&self, path: &Path, found: io::Result<T>) -> Result<Option<T>, RemoteError> {
         match found {
             Ok(found) => Ok(Some(found)),
@@ -72,7 +73,7 @@ impl Folder {
         }
     }
 
-    /// Makes a folder below the root, and those that it is in. Who may use them is what the root's permissions say.
+    /// Creates a folder below the root, including its parents, with the root's permissions.
     fn make(&self, root: &Directory, folder: &Path) -> io::Result<Directory> {
         match root.folder(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -82,7 +83,7 @@ impl Folder {
         for name in folder {
             part.push(name);
             match root.create_new_folder(&part) {
-                // A file system without permissions lets everybody in, or nobody.
+                // On a file system without permissions this fails, which is harmless.
                 Ok(()) => drop(root.folder(&part)?.file()?.set_permissions(self.permissions.clone())),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
@@ -111,15 +112,15 @@ impl Folder {
             file.sync_all()?;
             unfinished.rename(&name, root, path)
         };
-        // What could not be finished is of no use.
+        // A partial file is useless.
         write().inspect_err(|_| drop(unfinished.remove_file(&name)))
     }
 }
 
-/// Removes what processes that were killed left. What cannot be removed is for whoever may.
+/// Removes temporary files of killed processes. Files that this user cannot remove are left for their owner.
 ///
-/// * `new`: a file that was made there just now, which tells the time by the folder's own clock: that of this machine
-///   may be another, and files of others must not look old because of it
+/// * `new`: a file just created in that folder. Its time is the folder's own clock, which may differ from this
+///   machine's and must not make the files of others look old
 fn clear(unfinished: &Directory, new: &File) {
     let modified = |metadata: fs::Metadata| mc_files::status::Status::of(&metadata).modified_ns;
     let Ok(now) = new.metadata().map(modified) else { return };
@@ -132,13 +133,13 @@ fn clear(unfinished: &Directory, new: &File) {
     }
 }
 
-/// A path below the root.
+/// The path of an object below the root.
 fn place(kind: &str, digest: &BlobDigest) -> PathBuf {
     let name = digest.hash.to_string();
     Path::new("blake3").join(kind).join(&name[..2]).join(name)
 }
 
-/// Who may read a file in a folder with these permissions: whoever may read the folder. Its owner may touch it, too.
+/// Permissions of a file in a folder with these permissions: the same readers, and the owner may also update its time.
 fn of_file(folder: &Permissions) -> Permissions {
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -161,7 +162,7 @@ impl Transport for Folder {
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let path = place("ac", key);
         match self.root()?.read(&path, MAX_RESULT) {
-            // Somebody planted it there; it says nothing of other results.
+            // The entry is not a regular file, so another user planted it; other results are unaffected.
             Err(error) if PathError::of(&error).is_some() => {
                 Err(RemoteError::NoResult { server: self.name(), reason: error.to_string() })
             }
@@ -196,7 +197,7 @@ impl Transport for Folder {
             opened => self.there(&path, opened)?,
         };
         let Some(mut file) = opened else { return Ok(None) };
-        // Whoever clears the folder goes by age. A folder that may only be read stays as it is.
+        // Cleanup goes by age. On a read-only folder this fails, which is harmless.
         drop(touch(&file));
         file.seek(SeekFrom::Start(first)).map_err(|source| failed(&self.root.join(path), source))?;
         Ok(Some(Box::new(file)))
@@ -219,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_put_is_there_and_what_was_left_behind_goes() {
+    fn stored_objects_are_found_and_abandoned_files_removed() {
         let root = tempfile::tempdir().unwrap();
         let folder = Folder::open(root.path()).unwrap();
         let blob = BlobDigest::of(b"abc");
@@ -237,7 +238,7 @@ mod tests {
         fs::write(&old, "half").unwrap();
         let long_ago = SystemTime::now() - 2 * ABANDONED;
         File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-        // Whoever only reads removes nothing.
+        // A reader removes nothing.
         let folder = Folder::open(root.path()).unwrap();
         assert!(folder.missing(&[blob]).unwrap().is_empty() && old.exists());
         folder.write(&blob, b"abc").unwrap();
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_gone_is_reported_of_and_not_made_anew() {
+    fn a_missing_root_is_reported_and_not_created() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("team");
         fs::create_dir(&root).unwrap();
@@ -259,11 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_made_may_be_used_by_whoever_may_use_the_root() {
+    fn new_files_have_the_access_rights_of_the_root() {
         use std::os::unix::fs::PermissionsExt as _;
 
         let root = tempfile::tempdir().unwrap();
-        // No umask that anybody has lets all of the first through, nor gives the second.
+        // No common umask keeps all bits of the first mode or produces the second.
         for (mode, of_file) in [(0o2777, 0o644), (0o2770, 0o640)] {
             let root = root.path().join(format!("{mode:o}"));
             fs::create_dir(&root).unwrap();

@@ -1,5 +1,5 @@
-//! Servers that speak the Remote Execution API over gRPC: BuildBox, BuildGrid, bazel-remote, Buildbarn, NativeLink and
-//! others. `transport` is the face; each other module is one concern of it.
+//! Servers with the Remote Execution API over gRPC: BuildBox, BuildGrid, bazel-remote, Buildbarn, NativeLink and
+//! others. `transport` is the facade; each other module covers one concern.
 
 mod answers;
 pub mod call_log;

@@ -1,7 +1,7 @@
-//! A server that keeps results under `/ac/HASH` and blobs under `/cas/HASH`, as Bazel's HTTP caches do: bazel-remote,
-//! nginx with `dav`, a bucket behind a proxy. Hashes are SHA-256.
+//! A server with results under `/ac/HASH` and blobs under `/cas/HASH`, like Bazel's HTTP caches: bazel-remote, nginx
+//! with `dav`, a bucket behind a proxy. Hashes are SHA-256.
 //!
-//! Such a server may check nothing, so everything that comes from it is checked here.
+//! Such a server may verify nothing, so everything that it sends is verified here.
 
 use std::io::{self, Read};
 
@@ -15,10 +15,10 @@ use crate::function::DigestFunction;
 use crate::transport::Transport;
 use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 
-/// Bytes after which it is told how many were sent.
+/// Bytes between two progress reports.
 const PIECE: usize = 1 << 20;
 
-/// A server.
+/// An HTTP cache server.
 #[derive(Debug)]
 pub struct Http {
     client: Client,
@@ -26,7 +26,7 @@ pub struct Http {
 }
 
 impl Http {
-    /// The cache below an address.
+    /// Creates a client for the cache below an address.
     pub fn new(client: Client, base: Url) -> Self {
         Self { client, base }
     }
@@ -78,7 +78,7 @@ impl Transport for Http {
     }
 }
 
-/// Bytes that tell how far they were read.
+/// A reader that reports its progress.
 struct ReadProgress<'a> {
     bytes: &'a [u8],
     n_read: usize,
@@ -90,7 +90,7 @@ impl Read for ReadProgress<'_> {
         let n_read = (&self.bytes[self.n_read..]).read(buffer)?;
         let before = self.n_read;
         self.n_read += n_read;
-        // What a reader takes is little; not every little is worth telling.
+        // Reads are small, so not every read is reported.
         if before / PIECE != self.n_read / PIECE {
             (self.sent)(self.n_read);
         }

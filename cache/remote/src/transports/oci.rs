@@ -1,7 +1,8 @@
-//! A repository of an OCI registry: blobs are its blobs, a result is a small artifact with the tag `ac-HASH`.
+//! A repository in an OCI registry: blobs are stored as registry blobs, a result as a small artifact with the tag
+//! `ac-HASH`.
 //!
-//! The artifact's manifest lists every blob that the result names. So the registry refuses a result that promises what
-//! is not there, and its garbage collection keeps what a result needs, and drops the rest when the tag goes.
+//! The artifact's manifest lists every blob that the result names. The registry therefore rejects a result with missing
+//! blobs, and its garbage collection keeps the blobs of a result until the tag is removed.
 //!
 //! Source: OCI distribution specification 1.1, OCI image specification 1.1 (artifacts; `data` of a descriptor).
 
@@ -29,29 +30,29 @@ use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there
 /// The limit that registries set for manifests.
 const MAX_MANIFEST: u64 = 4 << 20;
 
-/// A longer result is not repeated in its manifest.
+/// Larger results are not embedded in their manifest.
 const MAX_EMBEDDED: usize = 1 << 20;
 
-/// What is sent at once, and again when that fails; a longer blob is sent in pieces.
+/// Bytes per request, and per retry; larger blobs are uploaded in several pieces.
 const PIECE: usize = 8 << 20;
 
-/// How often a piece is sent again that brought an upload no further.
-const MAX_VAIN: u32 = 2;
+/// Number of retries of a piece without progress.
+const MAX_WITHOUT_PROGRESS: u32 = 2;
 
-/// How often in all: a registry that takes a little more each time is as good as none.
+/// Limit on the tries per piece, even with progress: a registry that accepts a few bytes at a time is useless.
 const MAX_TRIES: u32 = 20;
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const RESULT: &str = "application/vnd.build.bazel.remote.execution.v2.action-result";
 const BYTES: &str = "application/octet-stream";
 
-/// A repository.
+/// A repository as a cache.
 #[derive(Debug)]
 pub struct Oci {
     client: Client,
     name: String,
     registry: Url,
-    /// Everything of it is below: `https://registry/v2/repository`.
+    /// Base address: `https://registry/v2/repository`.
     root: String,
 }
 
@@ -67,10 +68,10 @@ struct Descriptor {
 }
 
 impl Oci {
-    /// The cache in a repository; nobody is asked yet.
+    /// Creates a client for the cache in a repository without sending a request.
     ///
     /// # Errors
-    /// When the registry's name cannot be part of an address.
+    /// Fails if the registry's name cannot be part of an address.
     pub fn new(client: Client, registry: &str, repository: &str) -> Result<Self, RemoteError> {
         let name = format!("oci://{registry}/{repository}");
         let registry = oci::root(registry)
@@ -97,15 +98,15 @@ impl Oci {
         Ok(self.client.send(&Sending { verb, url, headers, access: self.access(url) }, bytes)?)
     }
 
-    /// Chooses the credentials for a server. A registry may have uploads elsewhere; that is no reason to use the user's
-    /// credentials for that server.
+    /// Chooses the credentials for a server. A registry may redirect uploads to another server, which must not receive
+    /// the user's credentials for that server.
     fn access(&self, url: &Url) -> Access {
         if url.is_same_server(&self.registry) { Access::Registry } else { Access::Nobody }
     }
 
-    /// Sends the bytes from `first` on; where the way breaks, the registry says how many of them it has.
+    /// Sends the bytes from `first` on. After a broken connection, asks the registry how many bytes it has.
     fn send_piece(&self, mut place: Url, first: u64, piece: &[u8]) -> Result<Url, RemoteError> {
-        let (n_bytes, mut n_sent, mut furthest, mut n_vain) = (piece.len() as u64, 0, 0, 0);
+        let (n_bytes, mut n_sent, mut furthest, mut n_without_progress) = (piece.len() as u64, 0, 0, 0);
         for n_tries in 1.. {
             let range = format!("{}-{}", first + n_sent, first + n_bytes - 1);
             let headers = [("content-type", BYTES), ("content-range", range.as_str())];
@@ -123,10 +124,10 @@ impl Oci {
             let Some(n_there) = n_there.filter(|n_there| *n_there <= n_bytes) else {
                 return Err(error.into());
             };
-            // Further than ever, not only than the last time: it may go back and forth.
-            n_vain = if n_there > furthest { 0 } else { n_vain + 1 };
+            // Progress means beyond the furthest position, not only the last: a registry may move back and forth.
+            n_without_progress = if n_there > furthest { 0 } else { n_without_progress + 1 };
             furthest = furthest.max(n_there);
-            if n_vain > MAX_VAIN || n_tries > MAX_TRIES {
+            if n_without_progress > MAX_WITHOUT_PROGRESS || n_tries > MAX_TRIES {
                 return Err(error.into());
             }
             (n_sent, place) = (n_there, next(&place, &answer)?);
@@ -138,21 +139,21 @@ impl Oci {
     }
 }
 
-/// Where an upload goes on.
+/// The address at which an upload continues.
 fn next(url: &Url, answer: &Answer) -> Result<Url, RemoteError> {
     let invalid_response =
         |what: &str| FetchError::InvalidResponse { url: url.clone(), what: what.to_owned() };
     let location =
-        answer.header("location").ok_or_else(|| invalid_response("took an upload and does not say where"))?;
+        answer.header("location").ok_or_else(|| invalid_response("accepted an upload without an address"))?;
     let next = answer
         .url
         .join(location)
-        .map_err(|error| invalid_response(&format!("sends an upload to nowhere: {error}")))?;
+        .map_err(|error| invalid_response(&format!("sends an upload to an invalid address: {error}")))?;
     url.may_lead_to(&next).map_err(|what| invalid_response(&format!("sends an upload {what}")))?;
     Ok(next)
 }
 
-/// How many bytes of an upload the registry has: `Range: 0-LAST`, also when there is none.
+/// Number of bytes of an upload that the registry has, from `Range: 0-LAST`, which is also sent for none.
 fn n_there(answer: &Answer) -> Option<u64> {
     let last: u64 = answer.header("range")?.rsplit('-').next()?.parse().ok()?;
     Some(if last == 0 { 0 } else { last + 1 })
@@ -165,7 +166,7 @@ fn manifest(result: &[u8], named: &[BlobDigest]) -> Vec<u8> {
     if result.len() <= MAX_EMBEDDED {
         config["data"] = Value::String(BASE64_STANDARD.encode(result));
     }
-    // Nobody sends the empty blob.
+    // The empty blob is never uploaded.
     let layers: BTreeSet<&BlobDigest> = named.iter().filter(|blob| blob.n_bytes > 0).collect();
     let layers: Vec<Value> = layers.into_iter().map(|blob| describe(BYTES, blob)).collect();
     let manifest = json!({
@@ -187,7 +188,7 @@ impl Transport for Oci {
         let url = self.url(&format!("manifests/ac-{}", key.hash))?;
         let ask = Ask { accept: Some(MANIFEST), access: Access::Registry, ..Ask::whole(&url) };
         let Some(text) = there(self.client.text(&ask, MAX_MANIFEST))? else { return Ok(None) };
-        // An artifact of somebody else is no result, and is replaced.
+        // An artifact of another program is not a result, and is replaced.
         let Ok(Manifest { config }) = serde_json::from_slice(&text) else { return Ok(None) };
         let is_digest =
             |digest: &str| digest.strip_prefix("sha256:").is_some_and(|hex| hex.parse::<Digest>().is_ok());
@@ -244,7 +245,7 @@ impl Transport for Oci {
                 place = self.send_piece(place, number * PIECE as u64, piece)?;
                 sent(number as usize * PIECE + piece.len());
             }
-            // All that is left to say is that it is whole.
+            // All bytes are there; only the final request remains.
             rest = &[];
         }
         let digest = format!("sha256:{}", blob.hash);

@@ -1,7 +1,7 @@
-//! A bucket that keeps results under `PREFIX/ac/HASH` and blobs under `PREFIX/cas/HASH`, as Bazel's HTTP caches do.
+//! A bucket with results under `PREFIX/ac/HASH` and blobs under `PREFIX/cas/HASH`, like Bazel's HTTP caches.
 //!
-//! Every request is signed in its address, for one thing and a short time. A bucket checks nothing, so everything that
-//! comes from it is checked here. Nothing is ever removed: that is for a lifecycle rule of the bucket.
+//! Every request has a signature in its URL, for one operation and a short time. A bucket verifies nothing, so
+//! everything that it sends is verified here. Nothing is ever deleted; the bucket needs a lifecycle rule for that.
 
 use std::io::Read;
 
@@ -19,37 +19,37 @@ use crate::function::DigestFunction;
 use crate::transport::Transport;
 use crate::transports::answer::{MAX_RESULT, bytes_from, greeting, missing, there};
 
-/// What is sent at once, and again when that fails; a longer blob is sent in parts. It is what AWS's own tools take;
-/// buckets want 5 MiB at least, and take 5 GB at most.
+/// Bytes per request, and per retry; larger blobs are uploaded in parts. AWS's own tools use this size; buckets allow 5
+/// MiB to 5 GB.
 const PART: usize = 8 << 20;
 
-/// Buckets take no more parts than this.
+/// Limit on the parts of an upload, set by S3.
 const MAX_PARTS: usize = 10_000;
 
-/// A longer tag of a part is none: ten thousand are kept.
+/// Limit on the length of a part's tag; ten thousand are kept.
 const MAX_TAG: usize = 256;
 
-/// A longer name of an upload is none: it is part of addresses.
+/// Limit on the length of an upload id, which becomes part of URLs.
 const MAX_UPLOAD_ID: usize = 2048;
 
-/// A longer answer about an upload is none.
+/// Limit on the size of a response about an upload.
 const MAX_TEXT: u64 = 1 << 20;
 
 /// A folder of a bucket.
 pub struct S3 {
     client: Client,
     bucket: Bucket,
-    /// Empty, or with a slash at its end.
+    /// Empty, or ends with a slash.
     prefix: String,
 }
 
 impl S3 {
-    /// The cache below `prefix`; nobody is asked yet.
+    /// Creates a client for the cache below `prefix` without sending a request.
     ///
-    /// * `client`: without credentials of its own, because requests are signed
+    /// * `client`: has no credentials, because requests are signed
     ///
     /// # Errors
-    /// When it is not known where the bucket is.
+    /// Fails if the location of the bucket is unknown.
     pub fn new(client: Client, bucket: &str, prefix: &str, account: Account) -> Result<Self, RemoteError> {
         let address = format!("s3://{bucket}/{prefix}");
         let wrong = |reason: String| RemoteError::Address { address: address.clone(), reason };
@@ -59,7 +59,7 @@ impl S3 {
                 Bucket::below(&endpoint, bucket, region, account.keys)
             }
             (None, Some(region)) => Bucket::of_aws(bucket, region, account.keys),
-            (None, None) => return Err(wrong("It is not known where it is; set `AWS_REGION`".to_owned())),
+            (None, None) => return Err(wrong("Its region is unknown; set `AWS_REGION`".to_owned())),
         };
         let bucket = bucket.map_err(|error| wrong(format!("Its endpoint cannot be used: {error}")))?;
         let prefix = prefix.trim_matches('/');
@@ -76,10 +76,11 @@ impl S3 {
         let text = self.client.send(&Sending::to(Verb::Post, &url), &[])?.short_text(MAX_TEXT)?;
         let upload = element(&text, "UploadId")
             .filter(|upload| upload.len() <= MAX_UPLOAD_ID)
-            .ok_or_else(|| invalid_response(&url, "began no upload, expected its `UploadId`"))?;
+            .ok_or_else(|| invalid_response(&url, "did not start an upload, expected an `UploadId`"))?;
         let done = self.send_parts(key, upload, bytes, sent);
         if done.is_err() {
-            // What was sent of it would be kept, and paid for. Where that fails a lifecycle rule has to do it.
+            // The bucket would keep the uploaded parts and charge for them. If this fails, a lifecycle rule has to
+            // remove them.
             let url = self.bucket.signed("DELETE", key, &[("uploadId", upload)]);
             drop(self.client.send(&Sending::to(Verb::Delete, &url), &[]));
         }
@@ -99,7 +100,7 @@ impl S3 {
             let url = self.bucket.signed("PUT", key, &[("partNumber", &number), ("uploadId", upload)]);
             let answer = self.client.send(&Sending::to(Verb::Put, &url), part)?;
             let tag = answer.header("etag").filter(|tag| tag.len() <= MAX_TAG);
-            let tag = tag.ok_or_else(|| invalid_response(&url, "gave a part no `ETag` of decent length"))?;
+            let tag = tag.ok_or_else(|| invalid_response(&url, "returned no valid `ETag` for a part"))?;
             tags.push(tag.to_owned());
             n_sent += part.len();
             sent(n_sent);
@@ -109,14 +110,14 @@ impl S3 {
             .client
             .send(&Sending::to(Verb::Post, &url), parts(&tags).as_bytes())?
             .short_text(MAX_TEXT)?;
-        // Success of the request is not success of the upload.
+        // A successful request does not imply a successful upload.
         element(&text, "ETag")
             .ok_or_else(|| invalid_response(&url, "did not join the parts that were sent"))?;
         Ok(())
     }
 }
 
-/// What ends an upload: its parts in order, by the tags that the server gave them.
+/// The request body that completes an upload: its parts in order, by the server's tags.
 fn parts(tags: &[String]) -> String {
     let part = |(index, tag): (usize, &String)| {
         format!("<Part><ETag>{}</ETag><PartNumber>{}</PartNumber></Part>", xml(tag), index + 1)
@@ -125,7 +126,7 @@ fn parts(tags: &[String]) -> String {
     format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
 }
 
-/// A text as the content of an element.
+/// Escapes a text as the content of an element.
 fn xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -142,7 +143,7 @@ fn xml(text: &str) -> String {
 }
 
 #[test]
-fn parts_are_named_by_their_tags_whatever_stands_in_them() {
+fn part_tags_are_escaped() {
     let tags = ["\"abc\"".to_owned(), "</ETag>&'".to_owned()];
     assert_eq!(
         parts(&tags),
@@ -155,7 +156,7 @@ fn is_without_bucket(error: &FetchError) -> bool {
     matches!(error, FetchError::Missing { message, .. } if message.starts_with("NoSuchBucket"))
 }
 
-/// The text of an element. Namespaces are not looked at: servers other than AWS's leave them out.
+/// The text of an element. Namespaces are ignored: servers other than AWS's omit them.
 fn element<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(found, _)| found)
@@ -177,7 +178,7 @@ impl Transport for S3 {
     fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         let url = self.bucket.signed("GET", &self.key("ac", key), &[]);
         match self.client.text(&Ask::whole(&url), MAX_RESULT) {
-            // Without the bucket more is missing than a result.
+            // A missing bucket is not the same as a missing result.
             Err(error) if is_without_bucket(&error) => Err(error.into()),
             found => there(found),
         }

@@ -1,7 +1,7 @@
-//! Bytes that are to be sent, wherever they are.
+//! Locations of bytes to upload.
 //!
-//! Blobs and inputs are hashed once more before they are sent. Not every server compares what it gets with its name, and
-//! a worker runs on what lies there.
+//! Blobs and inputs are hashed once more before an upload. Not every server compares bytes with their digest, and a
+//! worker runs on what is stored there.
 
 use mc_digest::digest::BlobDigest;
 use mc_digest::hasher::Hasher;
@@ -12,25 +12,25 @@ use mc_store::traits::BlobStore;
 use crate::error::RemoteError;
 use crate::session::naming::damaged;
 
-/// Bytes that are hashed before their memory is given back.
+/// Bytes hashed before their memory is released.
 const PIECE: usize = 2 << 20;
 
-/// The place of a blob's bytes.
+/// The location of a blob's bytes.
 pub(crate) enum Bytes<'a> {
     Message(&'a [u8]),
     Owned(Vec<u8>),
-    /// Of a file that holds itself.
+    /// Part of a file that describes itself.
     Piece(Piece),
-    /// Of an input with this digest.
+    /// Part of an input with this digest.
     Input(BlobDigest, Piece),
     Blob(BlobDigest),
 }
 
 impl Bytes<'_> {
-    /// The bytes, checked.
+    /// Opens and verifies the bytes.
     ///
     /// # Errors
-    /// When they are gone, or others than their digest says.
+    /// Fails if the bytes are gone, or do not match their digest.
     pub(crate) fn open(&self, store: &dyn BlobStore) -> Result<Opened<'_>, RemoteError> {
         match self {
             Self::Message(message) => Ok(Opened::Message(message)),
@@ -62,7 +62,7 @@ pub(crate) enum Opened<'a> {
 }
 
 impl Opened<'_> {
-    /// The digest of the bytes; no more than a piece of a blob stays in memory.
+    /// The digest of the bytes; keeps no more than a piece of a blob in memory.
     fn digest(&self) -> BlobDigest {
         let mut hasher = Hasher::new();
         for piece in self.as_slice().chunks(PIECE) {
@@ -72,7 +72,7 @@ impl Opened<'_> {
         hasher.finish()
     }
 
-    /// Lets go of the memory of the first so many bytes.
+    /// Releases the memory of the first `n_bytes` bytes.
     pub(crate) fn release(&self, n_bytes: usize) {
         if let Self::Blob(blob) = self {
             blob.release(n_bytes);

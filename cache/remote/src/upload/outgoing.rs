@@ -1,4 +1,4 @@
-//! Blobs on their way to the server: those that are missing there, small ones together, and each once, whoever sends it.
+//! Uploads of missing blobs: small ones in batches, each blob once for all callers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::session::in_flight::{Flight, InFlight, Moment};
 use crate::session::parallel::in_parallel;
 use crate::upload::bytes::{Bytes, Opened};
 
-/// Streams at a time, for one result; several results are sent at a time, too.
+/// Parallel streams per result; several results are uploaded in parallel, too.
 const N_STREAMS: usize = 3;
-/// Bytes that are held in memory to be sent together.
+/// Bytes per batch, which are held in memory.
 const GROUP_BYTES: u64 = 1 << 20;
 
-/// Blobs on their way there.
+/// Uploads of blobs.
 pub(crate) struct Outgoing {
     session: Arc<Session>,
     sending: Breaker,
@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
     n_bytes: AtomicU64,
 }
 
-/// Blobs that were not on the server at a moment.
+/// Blobs that the server lacked at some moment.
 pub(crate) struct Missing {
     pub(crate) blobs: BTreeSet<BlobDigest>,
     since: Moment,
@@ -39,54 +39,54 @@ impl Outgoing {
         Self { session, sending: Breaker::default(), going: InFlight::default(), n_bytes: AtomicU64::new(0) }
     }
 
-    /// Number of bytes that went so far.
+    /// Number of bytes uploaded so far.
     pub(crate) fn n_bytes(&self) -> u64 {
         self.n_bytes.load(Ordering::Relaxed)
     }
 
-    /// The reason why no blob is sent any more, if the server did not take one.
+    /// The failure that stopped the upload of blobs.
     pub(crate) fn failure(&self) -> Option<String> {
         self.sending.reason()
     }
 
-    /// The digest function of the server, for whoever wants to send something.
+    /// The server's digest function, before an upload.
     ///
     /// # Errors
-    /// When the server fails, or did not take something before.
+    /// Fails if the server fails, or an earlier upload failed.
     pub(crate) fn function(&self) -> Result<DigestFunction, RemoteError> {
         self.sending.ask(|| self.session.function())
     }
 
-    /// The result that the server has under a key, for whoever wants to send another.
+    /// The server's current result under a key, before an upload.
     ///
     /// # Errors
-    /// When the server fails, or did not take something before.
+    /// Fails if the server fails, or an earlier upload failed.
     pub(crate) fn result(&self, key: &BlobDigest) -> Result<Option<Vec<u8>>, RemoteError> {
         self.sending.ask_shortly(|| self.session.transport.result(key))
     }
 
-    /// Those blobs that have to be sent.
+    /// Selects the blobs that have to be uploaded.
     ///
     /// # Errors
-    /// When the server fails.
+    /// Fails if the server fails.
     pub(crate) fn missing(&self, blobs: BTreeSet<BlobDigest>) -> Result<Missing, RemoteError> {
         let since = self.going.moment();
-        // The empty blob is everywhere.
+        // Every server has the empty blob.
         let asked: Vec<BlobDigest> = blobs.into_iter().filter(|blob| blob.n_bytes > 0).collect();
         let mut missing = self.session.absent(&self.sending, &asked)?;
         missing.extend(self.session.findings.wrong_among(&asked));
         Ok(Missing { blobs: missing, since })
     }
 
-    /// Blobs that the server says just now that it lacks.
+    /// Wraps blobs that the server just reported as missing.
     pub(crate) fn missed(&self, blobs: BTreeSet<BlobDigest>) -> Missing {
         Missing { blobs, since: self.going.moment() }
     }
 
-    /// Sends those of the blobs that are missing, but for those that another step sends meanwhile.
+    /// Uploads the missing blobs, except those that another action uploads meanwhile.
     ///
     /// # Errors
-    /// When the server does not take one, or a blob's bytes are not here any more.
+    /// Fails if the server rejects one, or a blob's bytes are no longer available.
     pub(crate) fn send(
         &self,
         store: &dyn BlobStore,
@@ -131,7 +131,7 @@ impl Outgoing {
     }
 }
 
-/// Blobs in groups that are held in memory together.
+/// Groups blobs into batches by size in memory.
 fn groups(blobs: Vec<BlobDigest>) -> Vec<Vec<BlobDigest>> {
     let mut groups: Vec<Vec<BlobDigest>> = Vec::new();
     let mut n_bytes = GROUP_BYTES;

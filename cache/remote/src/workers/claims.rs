@@ -1,4 +1,4 @@
-//! Names that a worker's program says its outputs have here.
+//! BLAKE3 digests that a worker's program reports for its outputs.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use mc_ir::output::Outputs;
 
 use crate::lookup::result::Claims;
 
-/// Reads lines of the program about its outputs: `HASH/SIZE NAME` in our own digest function, one for each blob.
+/// Parses the program's lines about its outputs: `HASH/SIZE NAME` with BLAKE3 digests, one per blob.
 ///
-/// A claim, checked when the blob comes; it lets the build go on without.
+/// A claim lets the build continue without the blob; it is verified when the blob is downloaded.
 pub(crate) fn claims_in(said: &str, theirs: &Outputs) -> Claims {
     let mut lines: BTreeMap<&str, Vec<BlobDigest>> = BTreeMap::new();
     for line in said.lines() {
@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_says_what_its_outputs_are_called_here() {
+    fn a_worker_reports_the_digests_of_its_outputs() {
         let (ours, theirs) = (BlobDigest::of(b"abc"), BlobDigest::new(BlobDigest::of(b"x").hash, 3));
         let said = |text: &str| {
             let outputs = Outputs::from([

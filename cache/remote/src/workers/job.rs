@@ -1,4 +1,4 @@
-//! An action as a worker runs it: the action of the cache with the program beside its inputs.
+//! An action in the form that a worker runs: the action of the cache, with the program next to its inputs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,32 +22,32 @@ use crate::transports::grpc::transport::wire;
 use crate::upload::bytes::Bytes;
 use crate::workers::program::Program;
 
-/// The program's name in the input root; after it in the order of names come no inputs, which are numbers.
+/// The program's name in the input root. It sorts after the inputs, which are numbers.
 const TOOL: &str = "mc";
 
-/// Terms on which a worker runs an action.
+/// Conditions of a remote run.
 pub(crate) struct Terms {
-    /// Properties that the worker must have.
+    /// Required properties of the worker.
     pub(crate) platform: Option<Platform>,
-    /// The time for which it may run.
+    /// Limit on the run time.
     pub(crate) run: Duration,
-    /// True if the server must not keep the result.
+    /// True if the server must not cache the result.
     pub(crate) is_not_kept: bool,
 }
 
-/// An action as a worker runs it.
+/// An action in the form that a worker runs.
 pub(crate) struct Job<'a> {
     pub(crate) action: BlobDigest,
-    /// Everything that must be there.
+    /// All blobs that the server needs.
     pub(crate) bytes: BTreeMap<BlobDigest, Bytes<'a>>,
     pub(crate) inputs: BTreeSet<BlobDigest>,
 }
 
 impl Job<'_> {
-    /// The action of the cache with the program beside its inputs.
+    /// Builds the action from the action of the cache and the program.
     ///
     /// # Errors
-    /// When an input, or the program, cannot be read.
+    /// Fails if an input or the program cannot be read.
     pub(crate) fn new(
         notes: &Notes,
         function: DigestFunction,
@@ -72,7 +72,7 @@ impl Job<'_> {
     }
 }
 
-/// The action's messages, and the digest of the one that names all others.
+/// The action's messages, and the digest of the `Action` message, which names all others.
 fn messages<'a>(
     function: DigestFunction,
     encoded: EncodedAction,
@@ -91,7 +91,7 @@ fn messages<'a>(
     if let Some(program) = command.arguments.first_mut() {
         *program = format!("./{TOOL}");
     }
-    #[expect(deprecated, reason = "servers before version 2.2 of the interface look here only")]
+    #[expect(deprecated, reason = "servers before version 2.2 of the API read only this field")]
     command.platform.clone_from(&terms.platform);
     let mut directories = encoded.directories.into_iter();
     let mut root = Directory::decode(directories.next().unwrap_or_default().as_slice()).map_err(unread)?;
@@ -105,7 +105,7 @@ fn messages<'a>(
     action.command_digest = Some(wire(&add(command.encode_to_vec())));
     action.input_root_digest = Some(wire(&add(root.encode_to_vec())));
     action.platform.clone_from(&terms.platform);
-    // The server keeps results of its workers, too; this tells it not to.
+    // The server also caches results of its workers, unless this flag is set.
     action.do_not_cache = terms.is_not_kept;
     action.timeout = Some(bazel_remote_apis::google::protobuf::Duration {
         seconds: i64::try_from(terms.run.as_secs()).unwrap_or(i64::MAX),
@@ -118,7 +118,7 @@ fn messages<'a>(
     Ok((action, bytes))
 }
 
-/// Properties that a worker must have: those of all actions, but for those that this one wants otherwise.
+/// Required properties of the worker: the common ones, overridden by those of this action.
 pub(crate) fn platform(common: &[(String, String)], own: &[(String, String)]) -> Option<Platform> {
     let is_common = |(name, _): &&(String, String)| own.iter().all(|(known, _)| known != name);
     let property =
@@ -129,7 +129,7 @@ pub(crate) fn platform(common: &[(String, String)], own: &[(String, String)]) ->
     (!properties.is_empty()).then_some(Platform { properties })
 }
 
-/// The place of an input's bytes.
+/// The location of an input's bytes.
 fn origin<'a>(made: &LocalAction<'_>, index: usize, part: &BlobDigest) -> Bytes<'a> {
     match (made.source)(index).map(|content| content.parts) {
         Some(mut parts) if parts.len() == 1 => Bytes::Input(*part, parts.swap_remove(0)),

@@ -1,4 +1,4 @@
-//! The program that a worker runs: `mc` itself, as a blob of the input root.
+//! The worker's program: `mc` itself, as a blob of the input root.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use crate::function::DigestFunction;
 use crate::notes::Notes;
 use crate::session::naming::theirs;
 
-/// The program that a worker runs.
+/// The worker's program.
 pub(crate) struct Program {
     pub(crate) bytes: Piece,
     digest: OnceLock<Result<BlobDigest, String>>,
@@ -22,10 +22,10 @@ impl Program {
         Self { bytes, digest: OnceLock::new() }
     }
 
-    /// The server's name of the program; computed once.
+    /// The server digest of the program; computed once.
     ///
     /// # Errors
-    /// When the program cannot be read.
+    /// Fails if the program cannot be read.
     pub(crate) fn digest(
         &self,
         notes: &Notes,

@@ -1,21 +1,21 @@
-//! Reads the rest of a worker's result, besides the outputs: how the action ended, and what its program wrote.
+//! Parses a worker's result apart from its outputs: exit code and output texts.
 
 use mc_digest::digest::BlobDigest;
 use mc_ir::protobuf::{self, MalformedMessage};
 use mc_ir::reapi_result::decode_digest;
 
-/// Characters that are shown of what a program wrote.
+/// Limit on the characters shown of a program's output.
 const MAX_SHOWN: usize = 2000;
 
-/// The end of an action, as an `ActionResult` says it.
+/// The end of an action, from an `ActionResult`.
 pub(crate) struct Ran<'a> {
-    /// 0 where all went well.
+    /// Exit code; 0 for success.
     pub(crate) exit_code: i64,
     pub(crate) stdout: Written<'a>,
     pub(crate) stderr: Written<'a>,
 }
 
-/// Output of a program: the bytes themselves, or their blob.
+/// Output text of a program: inline, or the digest of its blob.
 pub(crate) struct Written<'a> {
     pub(crate) raw: &'a [u8],
     pub(crate) blob: Option<BlobDigest>,
@@ -23,7 +23,7 @@ pub(crate) struct Written<'a> {
 
 impl<'a> Ran<'a> {
     /// # Errors
-    /// When the bytes are not a message.
+    /// Fails if the bytes are not a valid message.
     pub(crate) fn read(result: &'a [u8]) -> Result<Self, MalformedMessage> {
         const EXIT_CODE: u32 = 4;
         let written = |raw, blob| {
@@ -38,7 +38,7 @@ impl<'a> Ran<'a> {
     }
 }
 
-/// Joins the lines of a text, and cuts the result to a decent length.
+/// Joins the lines of a text and limits its length.
 pub(crate) fn in_one_line(text: &str) -> String {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let mut line = String::new();
@@ -55,7 +55,7 @@ pub(crate) fn in_one_line(text: &str) -> String {
 }
 
 #[test]
-fn a_long_text_is_cut() {
+fn a_long_text_is_truncated() {
     assert_eq!(in_one_line("one\n\n  two\n"), "one | two");
     assert_eq!(in_one_line(&"x".repeat(1 << 20)).len(), MAX_SHOWN);
     assert!(in_one_line(&"x\n".repeat(1 << 20)).len() <= MAX_SHOWN);

@@ -1,4 +1,4 @@
-//! The attacks that every kind of server can try.
+//! Attacks that apply to every kind of server.
 
 use std::collections::BTreeMap;
 
@@ -9,17 +9,17 @@ use mc_remote::function::DigestFunction;
 
 use crate::flow::Given;
 
-/// Contents of a server that attacks: one result under every key, and blobs by their hashes.
+/// Contents of an attacking server: one result under every key, and blobs by hash.
 #[derive(Clone)]
 pub(crate) struct Attack {
     pub(crate) name: String,
     pub(crate) result: Given,
     pub(crate) blobs: BTreeMap<String, Given>,
-    /// True if all that is asked for comes right in the end.
+    /// True if every response is correct in the end.
     pub(crate) is_right: bool,
 }
 
-/// A message of fields that hold bytes.
+/// Encodes a message with byte fields.
 pub(crate) fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
     let mut message = Vec::new();
     for (number, bytes) in fields {
@@ -38,7 +38,7 @@ pub(crate) fn varint(message: &mut Vec<u8>, mut number: u64) {
     message.push(number as u8);
 }
 
-/// A `Digest`, with any size.
+/// Encodes a `Digest` of any size.
 pub(crate) fn digest(hash: &str, n_bytes: u64) -> Vec<u8> {
     let mut digest = message(&[(1, hash.as_bytes())]);
     digest.push(2 << 3);
@@ -50,7 +50,7 @@ fn of(blob: &BlobDigest) -> Vec<u8> {
     digest(&blob.hash.to_string(), blob.n_bytes)
 }
 
-/// A right result and its blobs: a file, and a composite of two parts.
+/// A correct result and its blobs: a file, and a composite of two parts.
 pub(crate) struct Right {
     pub(crate) result: Vec<u8>,
     pub(crate) file: BlobDigest,
@@ -72,7 +72,7 @@ pub(crate) fn right(function: DigestFunction) -> Right {
     Right { result, file, tree, blobs }
 }
 
-/// A result with the file and the composite, and something else.
+/// A result with the file, the composite, and additional content.
 fn with(right: &Right, file: &[u8], folder: &[u8], more: &[u8]) -> Vec<u8> {
     let file = message(&[(2, &message(&[(1, file), (2, &of(&right.file))]))]);
     let folder = message(&[(3, &message(&[(1, folder), (3, &of(&right.tree))]))]);
@@ -130,14 +130,14 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
             with(&right, b"file", b"whole", &message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
         ),
         ("a file and a folder of one name", with(&right, b"whole", b"whole", b"")),
-        ("a name that is no text", with(&right, b"\xff\xfe", b"whole", b"")),
-        ("an output less", message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
+        ("a name that is not text", with(&right, b"\xff\xfe", b"whole", b"")),
+        ("a missing output", message(&[(2, &message(&[(1, b"file"), (2, &of(&file))]))])),
         ("nothing at all", Vec::new()),
     ] {
         add(name, Given::bytes(wrong), blobs.clone(), false);
     }
 
-    // Results that cost much.
+    // Expensive results.
     for field in [2_u8, 3, 9, 10, 12] {
         let bomb = [field << 3 | 2, 0].repeat((4 << 20) / 2 - 100);
         add(&format!("two million empty entries of field {field}"), Given::bytes(bomb), blobs.clone(), false);
@@ -155,7 +155,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
     let deep = (0..100_000).fold(vec![], |inner: Vec<u8>, _| {
         let mut head = vec![3 << 3 | 2];
         varint(&mut head, inner.len() as u64);
-        // From inside out; the bytes that are there already stay where they are.
+        // Built from the inside out; inner bytes are not moved.
         head.extend_from_slice(&inner[..inner.len().min(64)]);
         head
     });
@@ -172,7 +172,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
     add("a result that drips", Given::drip(), blobs.clone(), false);
     for declared in [0, 10, 100_000, 1 << 31, 1 << 32, 1 << 63, u64::MAX] {
         add(
-            &format!("a result of {declared} bytes, as it says"),
+            &format!("a result of {declared} bytes, as declared"),
             Given::lying(declared, 1000),
             blobs.clone(),
             false,
@@ -205,10 +205,10 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
     for n_bytes in [4999, 5001, 1 << 40, (1 << 63) - 1] {
         let wrong = message(&[(2, &message(&[(1, b"file"), (2, &digest(&file.hash.to_string(), n_bytes))]))]);
         let wrong = Given::bytes([wrong, with_folder(&tree)].concat());
-        add(&format!("a file of {n_bytes} bytes, as it says"), wrong.clone(), blobs.clone(), false);
+        add(&format!("a file of {n_bytes} bytes, as declared"), wrong.clone(), blobs.clone(), false);
         let mut endless = blobs.clone();
         endless.insert(file.hash.to_string(), Given::endless());
-        add(&format!("an endless file of {n_bytes} bytes, as it says"), wrong, endless, false);
+        add(&format!("an endless file of {n_bytes} bytes, as declared"), wrong, endless, false);
     }
 
     // Trees.
@@ -246,8 +246,8 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         add(name, Given::bytes([with_file(&right.file), with_folder(&digest)].concat()), blobs, false);
     }
     for (name, given) in [
-        ("a tree that is gone", Given::Missing),
-        ("a tree of other bytes", Given::bytes(vec![7; usize::try_from(tree.n_bytes).unwrap()])),
+        ("a missing tree", Given::Missing),
+        ("a tree of wrong bytes", Given::bytes(vec![7; usize::try_from(tree.n_bytes).unwrap()])),
         ("an endless tree", Given::endless()),
         ("a tree that drips", Given::drip()),
     ] {
@@ -259,7 +259,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         let mut blobs = blobs.clone();
         blobs.insert(tree.hash.to_string(), Given::endless());
         let folder = with_folder(&BlobDigest::new(tree.hash, n_bytes));
-        let name = format!("an endless tree of {n_bytes} bytes, as it says");
+        let name = format!("an endless tree of {n_bytes} bytes, as declared");
         add(&name, Given::bytes([with_file(&right.file), folder].concat()), blobs, false);
     }
     let same: Vec<u8> = (0..9000_u32)
@@ -279,7 +279,7 @@ pub(crate) fn attacks(function: DigestFunction) -> Vec<Attack> {
         ("a blob that drips", Given::drip()),
         ("a blob that says it is short", Given::lying(10, 5000)),
         ("a blob that says it is long", Given::lying(1 << 40, 5000)),
-        ("a blob of 2^63 bytes, as it says", Given::lying(1 << 63, 5000)),
+        ("a blob of 2^63 bytes, as declared", Given::lying(1 << 63, 5000)),
     ] {
         let mut blobs = blobs.clone();
         blobs.insert(file.hash.to_string(), given);

@@ -1,4 +1,4 @@
-//! Bytes that a server gives, and how they flow.
+//! Bytes that a server sends, and their pacing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use std::time::Duration;
 pub(crate) enum Given {
     /// Nothing.
     Missing,
-    /// These bytes, as they should be.
+    /// These bytes, sent correctly.
     Bytes(Arc<[u8]>),
-    /// A piece again and again.
+    /// A repeated piece.
     Stream(Stream),
 }
 
-/// A piece that is sent again and again.
+/// A piece that is sent repeatedly.
 #[derive(Clone)]
 pub(crate) struct Stream {
-    /// Number of bytes that the server declares, if it declares one.
+    /// Declared number of bytes, if any.
     pub(crate) declared: Option<u64>,
     pub(crate) piece: Arc<[u8]>,
     pub(crate) n_pieces: u64,
@@ -30,7 +30,7 @@ impl Given {
         Self::Bytes(Arc::from(bytes.into()))
     }
 
-    /// Zeros without an end.
+    /// Endless zeros.
     pub(crate) fn endless() -> Self {
         Self::Stream(Stream {
             declared: None,
@@ -40,7 +40,7 @@ impl Given {
         })
     }
 
-    /// A few bytes at a time, for ever.
+    /// A few bytes at a time, endlessly.
     pub(crate) fn drip() -> Self {
         Self::Stream(Stream {
             declared: None,
@@ -50,7 +50,7 @@ impl Given {
         })
     }
 
-    /// Zeros with a wrong declared number.
+    /// Zeros with a wrong declared length.
     pub(crate) fn lying(declared: u64, n_bytes: usize) -> Self {
         Self::Stream(Stream {
             declared: Some(declared),

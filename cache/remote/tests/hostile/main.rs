@@ -1,8 +1,8 @@
-//! Attacks by servers: whatever they send, a result is right or there is none, and it costs a bounded amount of time
-//! and memory.
+//! Attacks by servers: whatever a server sends, the result is correct or absent, and the cost in time and memory is
+//! bounded.
 //!
-//! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); attacks that only one kind
-//! of server can try are beside it.
+//! One table of attacks ([`attacks`]) runs over every transport ([`over_all_transports`]); attacks for a single kind of
+//! server are in separate modules.
 
 #[expect(dead_code, reason = "the other suite uses the rest")]
 #[path = "../suite/action.rs"]

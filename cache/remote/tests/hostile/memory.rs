@@ -1,5 +1,4 @@
-//! Counts the bytes that are allocated, in all threads. A server of a test sends from a small buffer, so its answers
-//! add nothing.
+//! Counts allocated bytes in all threads. The test servers send from small buffers and add nothing.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +8,7 @@ static LIVE: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 static MEASURING: Mutex<()> = Mutex::new(());
 
-/// The system's allocator, counted.
+/// The system's allocator with a counter.
 pub(crate) struct Counted;
 
 fn add(n_bytes: usize) {
@@ -22,7 +21,7 @@ fn remove(n_bytes: usize) {
 }
 
 #[expect(unsafe_code, reason = "an allocator can only be counted from inside")]
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counted {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
@@ -44,12 +43,12 @@ unsafe impl GlobalAlloc for Counted {
     }
 }
 
-/// Lets one test run at a time, because all threads are counted together.
+/// Lets one test run at a time, because allocations of all threads are counted together.
 pub(crate) fn alone() -> MutexGuard<'static, ()> {
     MEASURING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does some work, and returns the most bytes that were allocated at a time beyond those at its beginning.
+/// Runs some work, and returns its peak of allocated bytes above the initial number.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = LIVE.load(Ordering::Relaxed);
     PEAK.store(before, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Every attack over every transport.
+//! Runs every attack over every transport.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -29,17 +29,17 @@ use crate::rpc::{RpcServer, settings};
 use crate::shared_folder;
 use crate::web;
 
-/// Longest silence of a server.
+/// Idle timeout.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(300);
 
-/// An attack that has not ended by then never ends: it takes some tries of some times the patience, a second or two on a
-/// machine that has nothing else to do.
+/// An attack that runs longer counts as endless. It normally takes a few tries of a few timeouts: a second or two on an
+/// idle machine.
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// No attack may cost more memory.
-const MOST: usize = 200 << 20;
+/// Memory limit for an attack.
+const MAX_MEMORY: usize = 200 << 20;
 
-/// A client with little patience.
+/// A client with short timeouts.
 pub(crate) fn client(credentials: Credentials) -> Client {
     let patience = StallLimit {
         connect: PATIENCE,
@@ -52,8 +52,7 @@ pub(crate) fn client(credentials: Credentials) -> Client {
     Client::new(credentials, patience, &Proxies::default()).unwrap()
 }
 
-/// Does some work, and aborts this test and all others if it never ends: a test that waited for it would not end
-/// either.
+/// Runs some work, and aborts all tests if it does not end: a test that waited for it would not end either.
 pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T {
     thread::scope(|scope| {
         let (ended, ends) = channel();
@@ -64,7 +63,7 @@ pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T
         });
         let began = Instant::now();
         if ends.recv_timeout(LONGEST) == Err::<(), _>(RecvTimeoutError::Timeout) {
-            // Past the harness, which keeps what tests print until they end.
+            // Bypasses the harness, which buffers the output of tests until they end.
             let reported = format!("{what}: nothing after {:?}\n", began.elapsed());
             drop(std::io::stderr().write_all(reported.as_bytes()));
             std::process::abort();
@@ -73,7 +72,7 @@ pub(crate) fn in_time<T: Send>(what: &str, work: impl FnOnce() -> T + Send) -> T
     })
 }
 
-/// A server that attacks as long as this is kept, and the transport to it.
+/// An attacking server, which runs until this is dropped, and the transport to it.
 struct Attacker {
     transport: Box<dyn Transport>,
     _server: Option<RpcServer>,
@@ -119,20 +118,20 @@ fn run(transport: &str, attack: &Attack, fetching: Fetching) {
         in_time(&what, || {
             let found = machine.lookup();
             if let Ok(Some(outputs)) = &found {
-                // What was promised comes right, or is told to be lost.
+                // Promised blobs either arrive intact or are reported as lost.
                 drop(machine.bring(outputs));
             }
             found
         })
     });
-    assert!(peak < MOST, "{what}: {peak} bytes");
+    assert!(peak < MAX_MEMORY, "{what}: {peak} bytes");
     if attack.is_right {
         let outputs = found.unwrap().unwrap_or_else(|| panic!("{what}: nothing found"));
         assert!(machine.holds(&outputs), "{what}");
         return;
     }
     let Ok(Some(outputs)) = found else { return };
-    // It was promised, so what is wrong with it shows when it comes.
+    // The blob was promised, so its corruption is detected on download.
     assert_eq!(fetching, Fetching::WhenRead, "{what}");
     assert_eq!(outputs.keys().collect::<Vec<_>>(), ["file", "whole"], "{what}");
     assert!(machine.remote.n_lost() > 0 && !machine.holds(&outputs), "{what}");

@@ -1,4 +1,4 @@
-//! A gRPC server that writes its answers itself, so that it can send what no library would.
+//! A gRPC server that encodes its own responses, so that it can send invalid ones.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ use crate::attacks::{Attack, message};
 use crate::flow::{Given, Stream};
 use crate::over_all_transports::PATIENCE;
 
-/// An answer: bytes, a piece again and again, and the end.
+/// A response: bytes, a repeated piece, and the end.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(crate) head: Vec<u8>,
@@ -37,12 +37,12 @@ pub(crate) struct Answer {
     pub(crate) code: Code,
 }
 
-/// A message as it travels.
+/// A message with its frame header.
 pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
     framed_as(message.len() as u64, message)
 }
 
-/// A message with another declared length.
+/// A message with a wrong declared length.
 pub(crate) fn framed_as(n_bytes: u64, message: &[u8]) -> Vec<u8> {
     let n_bytes = u32::try_from(n_bytes).unwrap_or(u32::MAX);
     [&[0][..], &n_bytes.to_be_bytes(), message].concat()
@@ -57,7 +57,7 @@ impl Answer {
         Self { head: Vec::new(), code, ..Self::of(b"") }
     }
 
-    /// A message that is sent again and again.
+    /// A message that is sent repeatedly.
     pub(crate) fn messages(message: &[u8], n_pieces: u64) -> Self {
         Self { head: Vec::new(), piece: framed(message), n_pieces, ..Self::of(b"") }
     }
@@ -103,7 +103,7 @@ impl http_body::Body for Answering {
 
 type Script = dyn Fn(&str, &[u8]) -> Answer + Send + Sync;
 
-/// The service: each method by its name, without the service's path before it.
+/// The service; methods are identified by name, without the service's path.
 #[derive(Clone)]
 struct Rpc(Arc<Script>);
 
@@ -153,19 +153,19 @@ impl RpcServer {
         Self { address, _runtime: runtime }
     }
 
-    /// A server that does what an attack tells it.
+    /// A server that performs an attack.
     pub(crate) fn attacking(attack: Attack) -> Self {
         Self::new(move |method, request| attacked(&attack, method, request))
     }
 }
 
-/// Settings for such a server, with little patience.
+/// Settings for such a server, with short timeouts.
 pub(crate) fn settings(address: SocketAddr) -> Settings {
     let idle = PATIENCE;
     Settings { connect: idle, idle, compress: true, compress_from: 1, ..action::settings(address) }
 }
 
-/// Capabilities of a server that can do all.
+/// Capabilities of a server that supports everything.
 pub(crate) fn capabilities() -> ServerCapabilities {
     let cache = CacheCapabilities {
         digest_functions: vec![Function::Sha256 as i32],
@@ -182,7 +182,7 @@ pub(crate) fn capabilities() -> ServerCapabilities {
     }
 }
 
-/// The answer of a server that does what an attack tells it, and otherwise answers correctly.
+/// The response of a server that performs an attack and is otherwise correct.
 pub(crate) fn attacked(attack: &Attack, method: &str, request: &[u8]) -> Answer {
     let blob = |hash: &str| attack.blobs.get(hash).cloned().unwrap_or(Given::Missing);
     match method {
@@ -194,7 +194,7 @@ pub(crate) fn attacked(attack: &Attack, method: &str, request: &[u8]) -> Answer 
                 Answer { head: framed_as(*declared, piece), ..Answer::of(b"") }
             }
             Given::Stream(Stream { declared: None, piece, n_pieces, pause }) => {
-                // One message that says that it is as long as a message may be.
+                // One message that declares the maximum length.
                 let head = framed_as(u64::MAX, b"");
                 Answer { head, piece: piece.to_vec(), n_pieces: *n_pieces, pause: *pause, ..Answer::of(b"") }
             }

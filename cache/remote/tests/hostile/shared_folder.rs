@@ -1,4 +1,4 @@
-//! A shared folder into which somebody else put what they like.
+//! A shared folder in which another user planted files.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -21,7 +21,7 @@ fn sharded(root: &Path, kind: &str, name: &str) -> PathBuf {
     root.join("blake3").join(kind).join(&name[..2]).join(name)
 }
 
-/// Puts a file there; one without an end is a file of 4 TB that takes no room.
+/// Writes a file; an endless one is a sparse file of 4 TB.
 fn put(path: &Path, given: &Given) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     match given {
@@ -31,14 +31,14 @@ fn put(path: &Path, given: &Given) {
     }
 }
 
-/// Puts the result and the blobs of an attack into a folder.
+/// Writes the result and the blobs of an attack into a folder.
 pub(crate) fn fill(root: &Path, attack: &Attack, machine: &Machine) {
     let key = machine.remote.key(&machine.store, &machine.made()).unwrap();
     put(&sharded(root, "ac", &key.hash.to_string()), &attack.result);
     attack.blobs.iter().for_each(|(hash, given)| put(&sharded(root, "cas", hash), given));
 }
 
-/// A folder `team` beside one that is somebody's, with files that nobody has touched for long.
+/// A shared folder `team` next to another user's folder, whose files are old.
 struct Scene {
     dir: tempfile::TempDir,
 }
@@ -85,7 +85,7 @@ impl Scene {
 }
 
 #[test]
-fn links_in_the_place_of_folders_lead_nothing_outside() {
+fn links_in_place_of_folders_redirect_nothing() {
     let _alone = memory::alone();
     for planted in ["blake3", "blake3/tmp", "blake3/ac", "blake3/cas"] {
         let scene = Scene::new();
@@ -99,7 +99,7 @@ fn links_in_the_place_of_folders_lead_nothing_outside() {
         assert!(!matches!(scene.machine("user").lookup(), Ok(Some(_))), "{planted}");
         scene.assert_home_is_untouched(planted);
     }
-    // The one below a kind: every name that a blob's hash can begin with.
+    // The folder below a kind, for every prefix of a blob's hash.
     let scene = Scene::new();
     for kind in ["ac", "cas"] {
         fs::create_dir_all(scene.team().join("blake3").join(kind)).unwrap();
@@ -115,7 +115,7 @@ fn links_in_the_place_of_folders_lead_nothing_outside() {
 }
 
 #[test]
-fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_and_is_replaced() {
+fn objects_planted_in_place_of_files_are_not_opened_and_are_replaced() {
     let _alone = memory::alone();
     for planted in ["link", "link to nothing", "endless device", "pipe", "socket", "sparse file"] {
         let scene = Scene::new();
@@ -130,7 +130,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
                 "link to nothing" => symlink(scene.home().join("new"), &path).unwrap(),
                 "endless device" => symlink("/dev/zero", &path).unwrap(),
                 "pipe" => assert!(Command::new("mkfifo").arg(&path).status().unwrap().success()),
-                // A socket's path must be short.
+                // The path of a socket must be short.
                 "socket" => {
                     let short = scene.dir.path().join("s");
                     sockets.push(UnixListener::bind(&short).unwrap());
@@ -141,8 +141,8 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
         }
         let user = scene.machine("user");
         let reported = in_time(planted, || user.lookup()).unwrap_err().to_string();
-        assert!(reported.contains("sent what is no result"), "{planted}: {reported}");
-        // It says nothing of the rest, so it is still asked, and what is made here takes the place of all that.
+        assert!(reported.contains("sent an invalid result"), "{planted}: {reported}");
+        // Other results are unaffected: the cache is still used, and local results replace the planted files.
         assert_eq!(user.remote.failure(), None, "{planted}");
         user.run();
         in_time(planted, || user.upload(&outputs)).unwrap();
@@ -155,7 +155,7 @@ fn what_is_planted_in_the_place_of_files_is_not_followed_opened_or_waited_for_an
 }
 
 #[test]
-fn blobs_that_are_planted_are_reported_of_and_made_here() {
+fn planted_blobs_are_reported_and_rebuilt() {
     let _alone = memory::alone();
     let scene = Scene::new();
     let maker = scene.machine("maker");
@@ -173,7 +173,7 @@ fn blobs_that_are_planted_are_reported_of_and_made_here() {
 }
 
 #[test]
-fn names_that_are_not_ours_are_left_alone() {
+fn unknown_names_are_left_alone() {
     let _alone = memory::alone();
     let scene = Scene::new();
     let long_ago = SystemTime::now() - Duration::from_secs(1 << 25);

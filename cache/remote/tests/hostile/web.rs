@@ -1,4 +1,4 @@
-//! A web server that is an HTTP cache, a bucket and a registry at once, and lies as an attack tells it.
+//! A web server that acts as an HTTP cache, a bucket and a registry at once, and performs an attack.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use mc_remote::function::DigestFunction;
 use crate::attacks::Attack;
 use crate::flow::{Given, Stream};
 
-/// A request, without its body.
+/// A request without its body.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
@@ -30,11 +30,11 @@ pub(crate) fn serve(
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let answer = Arc::clone(&answer);
-            // A client that had enough is what this is about.
+            // A client that disconnects is the purpose of these tests.
             thread::spawn(move || {
                 let mut request = read(&stream)?;
                 if request.method == "CONNECT" {
-                    // It is a proxy, and the server behind it.
+                    // It acts as the proxy and as the server behind it.
                     write!(stream, "HTTP/1.1 200 OK\r\n\r\n")?;
                     request = read(&stream)?;
                 }
@@ -71,7 +71,7 @@ fn read(stream: &TcpStream) -> io::Result<Request> {
     Ok(request)
 }
 
-/// An answer with these headers, each with a line break behind it.
+/// A response with these headers, each followed by a line break.
 pub(crate) fn say(stream: &mut TcpStream, status: &str, headers: &str, body: &[u8]) -> io::Result<()> {
     let n_bytes = body.len();
     write!(stream, "HTTP/1.1 {status}\r\n{headers}content-length: {n_bytes}\r\nconnection: close\r\n\r\n")?;
@@ -108,7 +108,7 @@ fn give(given: &Given, request: &Request, stream: &mut TcpStream) -> io::Result<
     }
 }
 
-/// The authority of a server that does what an attack tells it.
+/// Starts a server that performs an attack, and returns its authority.
 pub(crate) fn attacking(attack: Attack) -> String {
     serve(move |request, stream| {
         let path = request.target.split('?').next().unwrap_or_default();
@@ -131,7 +131,7 @@ pub(crate) fn attacking(attack: Attack) -> String {
     })
 }
 
-/// The artifact of a result, with the result in it.
+/// The artifact of a result, with the result embedded.
 fn manifest(result: &[u8]) -> String {
     let (digest, data) = (DigestFunction::Sha256.digest(result).hash, BASE64_STANDARD.encode(result));
     format!(

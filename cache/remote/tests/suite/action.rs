@@ -1,4 +1,4 @@
-//! An action with inputs and outputs of every kind, as two machines know it.
+//! An action with inputs and outputs of every kind, on two machines.
 
 use mc_digest::digest::BlobDigest;
 use mc_fetch::client::Client;
@@ -30,7 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How a test reaches a server.
+/// Client settings for a test.
 pub(crate) fn settings(address: SocketAddr) -> Settings {
     Settings {
         place: Place::Plain(Url::parse(&format!("http://{address}")).unwrap()),
@@ -71,7 +71,7 @@ impl Action for Step {
     }
 
     fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        unreachable!("nobody runs it here")
+        unreachable!("not run here")
     }
 }
 
@@ -82,12 +82,12 @@ pub(crate) struct Machine {
     inputs: Vec<Output>,
 }
 
-/// Bytes that are like no others.
+/// Bytes without repetitions.
 fn bytes(seed: u8, n: usize) -> Vec<u8> {
     (0..n).map(|index| (index as u8).wrapping_mul(31) ^ seed).collect()
 }
 
-/// Who asks, with little patience.
+/// A client with short timeouts.
 pub(crate) fn client(credentials: Credentials) -> Client {
     let patience = StallLimit {
         connect: Duration::from_secs(5),
@@ -101,7 +101,7 @@ pub(crate) fn client(credentials: Credentials) -> Client {
 }
 
 impl Machine {
-    /// A machine with the action's inputs, and nothing else, that uses the server at `root`.
+    /// A machine with only the action's inputs, which uses the server at `root`.
     pub(crate) fn new(root: &str, known: &Path) -> Self {
         Self::with(root, known, Credentials::default())
     }
@@ -112,12 +112,12 @@ impl Machine {
         Self::of(Box::new(server), known, Fetching::AtOnce)
     }
 
-    /// A machine that uses a server in the way of its transport.
+    /// A machine that uses a server through its transport.
     pub(crate) fn of(server: Box<dyn Transport>, known: &Path, fetching: Fetching) -> Self {
         Self::signing(server, known, fetching, Signatures::default())
     }
 
-    /// The same, with signatures.
+    /// The same with signatures.
     pub(crate) fn signing(
         server: Box<dyn Transport>,
         known: &Path,
@@ -132,7 +132,7 @@ impl Machine {
         Self::noting(server, notes, fetching, signatures)
     }
 
-    /// The same, with notes of its own.
+    /// The same with its own records about servers.
     pub(crate) fn noting(
         server: Box<dyn Transport>,
         notes: Notes,
@@ -150,7 +150,7 @@ impl Machine {
         }
     }
 
-    /// What the action gives.
+    /// Runs the action and returns its outputs.
     pub(crate) fn run(&self) -> Outputs {
         let put = |seed, n| self.store.put_bytes(&bytes(seed, n)).unwrap();
         let parts = vec![put(10, 70_000), put(11, 3), put(12, 2000), put(10, 70_000)];
@@ -168,12 +168,12 @@ impl Machine {
         Ok(self.found()?.map(|(outputs, _)| outputs))
     }
 
-    /// Looks the action up; returns its outputs, and who answers for them.
+    /// Looks the action up, and returns its outputs and their attester.
     pub(crate) fn found(&self) -> Result<Option<(Outputs, Option<Attester>)>, RemoteError> {
         self.remote.lookup(&self.store, &self.made())
     }
 
-    /// Tells whether the server lacks the outputs of the action.
+    /// Returns true if the server lacks the outputs of the action.
     pub(crate) fn lacks(&self, outputs: &Outputs) -> bool {
         self.remote.lacks(&self.store, &self.made(), outputs).unwrap()
     }
@@ -182,32 +182,32 @@ impl Machine {
         LocalAction { node: &self.node, inputs: &self.inputs, source: &|_| None }
     }
 
-    /// What the action gives, with a blob that takes several messages.
+    /// Runs the action with an output that takes several messages.
     pub(crate) fn run_large(&self) -> Outputs {
         let large: Vec<u8> =
             (0..3_000_000_u32).map(|index| (index.wrapping_mul(0x9e37_79b9) >> 24) as u8).collect();
         self.gives(&large)
     }
 
-    /// What the action gives, if these bytes are its file.
+    /// Runs the action with these bytes as its file.
     pub(crate) fn gives(&self, file: &[u8]) -> Outputs {
         let mut outputs = self.run();
         outputs.insert("file".to_owned(), Output::File(self.store.put_bytes(file).unwrap()));
         outputs
     }
 
-    /// Brings every blob of some outputs.
+    /// Downloads every blob of some outputs.
     pub(crate) fn bring(&self, outputs: &Outputs) -> Result<(), RemoteError> {
         let blobs: Vec<BlobDigest> = outputs.values().flat_map(|output| output.parts().to_vec()).collect();
         self.remote.bring(&self.store, &blobs)
     }
 
-    /// Whether every blob of some outputs is promised.
+    /// Returns true if every blob of some outputs is promised.
     pub(crate) fn is_promised(&self, outputs: &Outputs) -> bool {
         outputs.values().flat_map(Output::parts).all(|part| self.remote.promises(part))
     }
 
-    /// Whether every blob of the outputs is in the store with its own bytes.
+    /// Returns true if the store has every blob of the outputs with the right bytes.
     pub(crate) fn holds(&self, outputs: &Outputs) -> bool {
         let parts = outputs.values().flat_map(|output| output.parts());
         parts

@@ -1,4 +1,4 @@
-//! A bucket: what is signed, where things are, and blobs that go up in parts.
+//! A bucket: signatures, layout, and multipart uploads.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -31,7 +31,7 @@ fn bucket(server: &Server, prefix: &str) -> S3 {
 }
 
 #[test]
-fn a_result_goes_through_a_bucket_in_the_layout_of_http_caches() {
+fn a_bucket_has_the_layout_of_http_caches() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker =
         Machine::of(Box::new(bucket(&server, "some/mc/")), &folder.path().join("a"), Fetching::AtOnce);
@@ -49,15 +49,15 @@ fn a_result_goes_through_a_bucket_in_the_layout_of_http_caches() {
 }
 
 #[test]
-fn a_long_blob_goes_up_in_parts_and_a_part_that_fails_is_sent_again() {
+fn a_large_blob_is_uploaded_in_parts_and_a_failed_part_is_retried() {
     let server = Server::new();
     let bucket = bucket(&server, "mc");
     let bytes: Vec<u8> = (0..(20 << 20) + 5).map(|index: u32| (index >> 10) as u8).collect();
     let blob = DigestFunction::Sha256.digest(&bytes);
-    // Request 0 begins the upload.
+    // Request 0 starts the upload.
     server.fail(Some((3, Fault::Drop)));
     bucket.write(&blob, &bytes).unwrap();
-    // Three parts, one of them twice, between the beginning and the end.
+    // Start, three parts, one retry, and completion.
     assert_eq!(server.n_requests(), 6);
     assert_eq!(server.paths(), [format!("/team/mc/cas/{}", blob.hash)]);
     server.fail(None);
@@ -67,12 +67,12 @@ fn a_long_blob_goes_up_in_parts_and_a_part_that_fails_is_sent_again() {
 }
 
 #[test]
-fn an_upload_that_fails_leaves_nothing_and_tells_no_signature() {
+fn a_failed_upload_leaves_nothing_and_displays_no_signature() {
     let server = Server::new();
     let bucket = bucket(&server, "mc");
     let bytes = vec![7; (8 << 20) + 1];
     let blob = DigestFunction::Sha256.digest(&bytes);
-    // The end of the upload, after two parts.
+    // The completion of the upload, after two parts.
     server.fail(Some((3, Fault::Denied)));
     bucket.write(&blob, &bytes).unwrap_err();
     assert_eq!(server.paths(), Vec::<String>::new());
@@ -88,21 +88,21 @@ fn an_upload_that_fails_leaves_nothing_and_tells_no_signature() {
 }
 
 #[test]
-fn buckets_of_aws_have_a_host_each() {
+fn aws_buckets_have_their_own_host() {
     let open = |name: &str, variables: &[(&str, &str)]| {
         S3::new(client(Credentials::default()), name, "mc", account(variables)).map(|bucket| bucket.name())
     };
     assert_eq!(open("team", &[("AWS_REGION", "eu-west-1")]).unwrap(), "s3://team/mc");
     assert_eq!(
         open("team", &[]).unwrap_err().to_string(),
-        "`s3://team/mc`: It is not known where it is; set `AWS_REGION`"
+        "`s3://team/mc`: Its region is unknown; set `AWS_REGION`"
     );
     let reported = open("team", &[("AWS_ENDPOINT_URL", "http://me:hush@h/")]).unwrap_err().to_string();
     assert!(reported.contains("endpoint") && !reported.contains("hush"), "{reported}");
 }
 
 #[test]
-fn a_bucket_that_is_not_there_is_no_empty_cache() {
+fn a_missing_bucket_is_not_an_empty_cache() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let endpoint = format!("http://{}/", listener.local_addr().unwrap());
     let gone = "<Error><Code>NoSuchBucket</Code><Message>Not there</Message></Error>";

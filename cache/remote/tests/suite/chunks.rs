@@ -1,4 +1,4 @@
-//! Large blobs that travel as the chunks that are missing on the other side.
+//! Large blobs transferred as chunks that the other side lacks.
 
 use mc_digest::digest::Digest;
 use mc_ir::output::Outputs;
@@ -9,15 +9,15 @@ use crate::action::Machine;
 use crate::grpc::{machine, settings};
 use crate::grpc_server::{Abilities, GrpcServer};
 
-/// An average chunk, and a file that consists of some three hundred.
+/// Average chunk size, and a file of about three hundred chunks.
 const CHUNK: u64 = 4096;
 
 fn noise() -> Vec<u8> {
     (0..40_000_u64).flat_map(|seed| *Digest::of(&seed.to_le_bytes()).as_bytes()).collect()
 }
 
-/// A server that joins chunks and says them, and a machine that had a first version of a file from it before a second
-/// one was sent.
+/// A server that joins and lists chunks, and a machine that fetched a first version of a file before the second one was
+/// uploaded.
 struct Scene {
     server: GrpcServer,
     folder: TempDir,
@@ -26,7 +26,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// * `early`, `late`: what is done to the server before the user asks for each version
+    /// * `early`, `late`: change the server before the user requests each version
     fn new(minor: i32, early: impl Fn(&GrpcServer), late: impl Fn(&GrpcServer)) -> Self {
         let server =
             GrpcServer::new(Abilities { chunks: Some(CHUNK), splits: true, minor, ..Abilities::default() });
@@ -43,7 +43,7 @@ impl Scene {
         Self { server, folder, user, second }
     }
 
-    /// Bytes that come when the second version is fetched, which is right in any case and said to be nothing else.
+    /// Bytes downloaded for the second version, which must be correct in any case, without reports of corruption.
     fn fetched(&self) -> usize {
         fetched(&self.user, &self.second)
     }
@@ -62,7 +62,7 @@ fn whole() -> usize {
 }
 
 #[test]
-fn only_new_chunks_of_a_packed_file_go_up() {
+fn only_new_chunks_of_a_file_are_uploaded() {
     for (minor, method) in [(12, "SpliceBlob"), (13, "RegisterChunkMapping")] {
         let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), minor, ..Abilities::default() });
         let folder = tempdir().unwrap();
@@ -82,7 +82,7 @@ fn only_new_chunks_of_a_packed_file_go_up() {
 }
 
 #[test]
-fn only_new_chunks_of_a_packed_file_come_down() {
+fn only_new_chunks_of_a_file_are_downloaded() {
     for (minor, method) in [(12, "SplitBlob"), (13, "GetChunkMapping")] {
         let scene = Scene::new(minor, |_| {}, |_| {});
         let came = scene.fetched();
@@ -92,17 +92,17 @@ fn only_new_chunks_of_a_packed_file_come_down() {
 }
 
 #[test]
-fn whoever_has_no_earlier_version_any_more_fetches_it_whole() {
+fn without_an_earlier_version_the_whole_blob_is_downloaded() {
     let scene = Scene::new(12, |_| {}, |_| {});
     let again = |name: &str| machine(settings(scene.server.address), &scene.folder.path().join(name));
-    // The notes of the first are there, its store is not.
-    for name in ["user", "somebody else"] {
+    // The first machine's records still exist, its store does not.
+    for name in ["user", "another user"] {
         assert!(fetched(&again(name), &scene.second) >= whole());
     }
 }
 
 #[test]
-fn chunks_that_are_wrong_or_gone_only_cost_bytes() {
+fn corrupt_or_missing_chunks_only_cost_bytes() {
     let swap = |server: &GrpcServer| {
         server.mislead(|chunks| {
             let last = chunks.len() - 1;
@@ -128,14 +128,14 @@ fn chunks_that_are_wrong_or_gone_only_cost_bytes() {
 }
 
 #[test]
-fn a_chunk_that_is_lost_is_no_loss() {
+fn a_lost_chunk_is_not_a_lost_blob() {
     let scene = Scene::new(12, |_| {}, |_| {});
     scene.server.lose_chunks();
     assert!(scene.fetched() >= whole());
 }
 
 #[test]
-fn blobs_stay_whole_where_nobody_wants_chunks() {
+fn blobs_are_transferred_whole_without_chunking() {
     let server = GrpcServer::new(Abilities { chunks: Some(CHUNK), splits: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let of = |name: &str, chunk| {

@@ -1,4 +1,4 @@
-//! A store whose disk returns other bytes than were written: they get no name, are not sent, and are in no result.
+//! A store whose disk returns corrupt bytes: such a blob gets no server digest, is not uploaded, and is in no result.
 
 use std::sync::Mutex;
 
@@ -17,7 +17,7 @@ use mc_store::traits::{BlobStore, BlobWriter};
 use crate::action::{Machine, client};
 use crate::server::Server;
 
-/// A store in which one blob has rotted.
+/// A store with one corrupt blob.
 struct CorruptBlob<'a> {
     store: &'a MemoryStore,
     blob: BlobDigest,
@@ -46,7 +46,7 @@ impl BlobStore for CorruptBlob<'_> {
     }
 }
 
-/// Tries to send a result of which one blob has rotted, as an input or as an output.
+/// Tries to upload a result with one corrupt blob, as an input or as an output.
 fn sends_nothing_wrong(transport: impl Fn() -> Box<dyn Transport>) {
     let folder = tempfile::tempdir().unwrap();
     let machine = Machine::of(transport(), &folder.path().join("a"), Fetching::AtOnce);
@@ -56,20 +56,20 @@ fn sends_nothing_wrong(transport: impl Fn() -> Box<dyn Transport>) {
     let error = machine.remote.upload(&rotten, &machine.made(), &outputs).unwrap_err().to_string();
     assert!(error.contains(&format!("`{output}` has other bytes than its digest says")), "{error}");
     assert_eq!(rotten.doubted.lock().unwrap().first(), Some(&output));
-    // No result names it, and nobody else gets it.
+    // No result names it, and no other machine gets it.
     let other = Machine::of(transport(), &folder.path().join("b"), Fetching::AtOnce);
     assert_eq!(other.lookup().unwrap(), None);
-    // LocalAction anew, it is sent, under its own name.
+    // Rebuilt, it is uploaded under its own digest.
     machine.upload(&outputs).unwrap();
     assert_eq!(other.lookup().unwrap(), Some(outputs.clone()));
     assert!(other.holds(&outputs));
 }
 
 #[test]
-fn a_blob_that_rotted_is_neither_sent_nor_named() {
+fn a_corrupt_blob_is_neither_uploaded_nor_named() {
     let team = tempfile::tempdir().unwrap();
     sends_nothing_wrong(|| Box::new(Folder::open(team.path()).unwrap()));
-    // And where names have to be computed.
+    // The same with digests that have to be computed.
     let server = Server::new();
     sends_nothing_wrong(|| {
         Box::new(Http::new(client(Credentials::default()), Url::parse(&server.root()).unwrap()))

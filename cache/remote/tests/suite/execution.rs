@@ -1,4 +1,4 @@
-//! A service that runs actions, and every way in which its answer breaks off.
+//! A service that runs actions, and all ways in which its response can break off.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -36,7 +36,7 @@ use mc_remote::transports::grpc::transport::Grpc;
 use prost::Message;
 use tonic::{Request, Response, Status};
 
-/// What happens next on a stream.
+/// The next event on a stream.
 #[derive(Clone, Debug)]
 enum Next {
     Say(Stage),
@@ -131,7 +131,7 @@ impl Execution for Service {
     type WaitExecutionStream = Stream;
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Stream>, Status> {
-        let how = if request.into_inner().skip_cache_lookup { "execute anew" } else { "execute" };
+        let how = if request.into_inner().skip_cache_lookup { "execute again" } else { "execute" };
         Ok(self.begin(how.to_owned()))
     }
 
@@ -179,7 +179,7 @@ impl Operations for Service {
     }
 }
 
-/// Says whether anything is run.
+/// An execution service that states whether it runs actions.
 struct Saying {
     executes: bool,
 }
@@ -237,7 +237,7 @@ fn client(service: &Service, executes: bool) -> Grpc {
     .unwrap()
 }
 
-/// Has an action run by a service that answers with these streams; what it heard of us comes second.
+/// Runs an action on a service that responds with these streams; also returns the requests that the service received.
 fn execute(streams: &[&[Next]]) -> (Result<Answer, RemoteError>, Vec<String>) {
     execute_while(streams, &|| false)
 }
@@ -273,7 +273,7 @@ fn ran(exit_code: i32) -> Answer {
 }
 
 #[test]
-fn an_action_goes_through_its_stages_to_its_result() {
+fn an_action_passes_its_stages_up_to_its_result() {
     use Next::{Done, Say};
     let (answer, heard) =
         execute(&[&[Say(Stage::CacheCheck), Say(Stage::Queued), Say(Stage::Executing), Done(0)]]);
@@ -303,14 +303,14 @@ fn a_stream_that_breaks_is_waited_for_by_the_name_of_the_operation() {
         execute(&[&[Say(Stage::Executing), Break], &[End], &[Say(Stage::Executing), End], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute", "wait operations/1", "wait operations/1", "wait operations/1"]);
-    // Before it has a name it is asked for as at first.
+    // Without a name the request is sent again.
     let (answer, heard) = execute(&[&[Break], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
     assert_eq!(heard, ["execute", "execute"]);
 }
 
 #[test]
-fn an_operation_that_the_server_forgot_is_begun_anew() {
+fn an_operation_that_the_server_lost_is_restarted() {
     use Next::{Break, Done, Say};
     let (answer, heard) = execute(&[&[Say(Stage::Executing), Break], &[], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
@@ -318,18 +318,18 @@ fn an_operation_that_the_server_forgot_is_begun_anew() {
 }
 
 #[test]
-fn a_failure_that_the_server_remembers_is_tried_once_more() {
+fn a_cached_failure_is_retried_once() {
     use Next::{Done, Remembered};
     let (answer, heard) = execute(&[&[Remembered(1)], &[Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
-    assert_eq!(heard, ["execute", "execute anew"]);
+    assert_eq!(heard, ["execute", "execute again"]);
     let (answer, heard) = execute(&[&[Remembered(1)], &[Remembered(1)]]);
     assert_eq!((answer.unwrap(), heard.len()), (ran(1), 2));
     assert_eq!(execute(&[&[Remembered(0)]]).0.unwrap(), ran(0));
 }
 
 #[test]
-fn streams_that_break_again_and_again_are_a_failure() {
+fn repeatedly_broken_streams_are_a_failure() {
     use Next::{End, Say};
     let (answer, heard) = execute(&vec![&[Say(Stage::Executing), End][..]; 20]);
     let error = answer.unwrap_err().to_string();
@@ -338,18 +338,18 @@ fn streams_that_break_again_and_again_are_a_failure() {
 }
 
 #[test]
-fn nobody_waits_longer_in_the_queue_than_he_wants() {
+fn the_wait_in_the_queue_is_limited() {
     use Next::{Done, Say, Silence};
     let (answer, heard) = execute(&[&[Say(Stage::Queued), Silence]]);
     assert_eq!(answer.unwrap(), Answer::Queued);
     assert_eq!(heard, ["execute", "cancel operations/1"]);
-    // A server that says nothing of a queue has none.
+    // A server that never reports a queued state has no queue.
     let (answer, _) = execute(&[&[Say(Stage::Unknown), Say(Stage::Executing), Done(0)]]);
     assert_eq!(answer.unwrap(), ran(0));
 }
 
 #[test]
-fn whoever_interrupts_waits_no_more() {
+fn an_interrupt_ends_the_wait() {
     use Next::{Say, Silence};
     let (answer, heard) = execute_while(&[&[Say(Stage::Executing), Silence]], &|| true);
     assert_eq!(answer.unwrap(), Answer::Cancelled);
@@ -364,7 +364,7 @@ fn an_action_that_was_not_run_has_a_reason() {
 }
 
 #[test]
-fn a_server_that_runs_nothing_says_so() {
+fn a_server_without_execution_is_an_error() {
     let service = Service::default();
     let grpc = client(&service, false);
     let error = grpc.check(DigestFunction::Sha256).unwrap_err().to_string();

@@ -20,7 +20,7 @@ use crate::action::{Machine, client};
 use crate::server::{FAULTS, Fault, Server};
 
 #[test]
-fn what_one_machine_made_is_a_hit_on_another() {
+fn a_result_of_one_machine_is_a_hit_on_another() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     assert_eq!(maker.lookup().unwrap(), None);
@@ -29,14 +29,14 @@ fn what_one_machine_made_is_a_hit_on_another() {
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert!(user.holds(&outputs));
-    // What is here is not asked for again: one result and one tree.
+    // Local blobs are not requested again: one result and one tree.
     server.fail(None);
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert_eq!(server.n_requests(), 2);
 }
 
 #[test]
-fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
+fn under_any_faulty_response_a_result_is_right_or_absent() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -61,12 +61,12 @@ fn whatever_happens_to_any_answer_a_result_is_right_or_there_is_none() {
             assert_eq!(later.lookup().unwrap().as_ref(), Some(&outputs));
         }
     }
-    // A connection that ends, a broken answer and a cut are tried again and do no harm.
+    // A closed connection, an error status and a truncated response are retried and do no harm.
     assert!(n_right >= n_requests * 4, "{n_right} of {}", n_requests * FAULTS.len());
 }
 
 #[test]
-fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
+fn faults_during_uploads_never_cause_wrong_results_later() {
     let folder = tempdir().unwrap();
     let server = Server::new();
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
@@ -83,7 +83,7 @@ fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
             let maker = Machine::new(&server.root(), &folder.path().join("b"));
             maker.run();
             let sent = maker.upload(&outputs);
-            // What may pass is tried again.
+            // Transient faults are retried.
             if matches!(fault, Fault::Drop | Fault::Broken) {
                 sent.unwrap_or_else(|error| panic!("{fault:?} at request {at}: {error}"));
             }
@@ -98,7 +98,7 @@ fn whatever_happens_while_results_are_sent_nothing_wrong_is_found_later() {
 }
 
 #[test]
-fn what_several_steps_send_or_need_at_once_travels_once() {
+fn a_blob_of_several_concurrent_actions_is_transferred_once() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -112,14 +112,14 @@ fn what_several_steps_send_or_need_at_once_travels_once() {
     at_once(&|| assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs)));
     assert_eq!(server.n_moved("GET", 2000), [1; 3]);
     assert!(user.holds(&outputs));
-    // A server that lost them gets them again.
+    // A server that lost them receives them again.
     server.clear();
     at_once(&|| maker.upload(&outputs).unwrap());
     assert_eq!(server.n_moved("PUT", 2000), [2; 3]);
 }
 
 #[test]
-fn a_blob_that_came_damaged_is_sent_anew() {
+fn a_blob_received_damaged_is_uploaded_again() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -128,7 +128,7 @@ fn a_blob_that_came_damaged_is_sent_anew() {
     let user = Machine::new(&server.root(), &folder.path().join("b"));
     assert_eq!(user.lookup().unwrap(), None);
     let invalid_response = user.remote.invalid_response().unwrap();
-    assert!(invalid_response.contains("is not believed"), "{invalid_response}");
+    assert!(invalid_response.contains("the response was discarded"), "{invalid_response}");
     assert_eq!(user.remote.failure(), None);
     user.run();
     user.upload(&outputs).unwrap();
@@ -137,7 +137,7 @@ fn a_blob_that_came_damaged_is_sent_anew() {
 }
 
 #[test]
-fn a_server_that_fails_is_left_alone() {
+fn a_failing_server_is_no_longer_asked() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let user = Machine::new("http://127.0.0.1:1/", &folder.path().join("a"));
     assert!(user.lookup().unwrap_err().to_string().contains("refused"));
@@ -147,13 +147,13 @@ fn a_server_that_fails_is_left_alone() {
 }
 
 #[test]
-fn a_server_that_takes_nothing_is_still_read() {
+fn a_read_only_server_is_still_read() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
     maker.upload(&outputs).unwrap();
     server.clear();
-    // Seven requests ask what is there, the next brings a blob.
+    // Seven requests only ask what is there, the next one uploads a blob.
     server.fail(Some((7, Fault::Denied)));
     assert!(maker.upload(&outputs).is_err());
     assert!(maker.remote.send_failure().is_some());
@@ -163,7 +163,7 @@ fn a_server_that_takes_nothing_is_still_read() {
 }
 
 #[test]
-fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
+fn only_blobs_too_large_for_a_server_are_not_uploaded() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -171,14 +171,14 @@ fn a_blob_that_is_too_large_for_a_server_is_all_that_it_is_not_sent() {
     server.clear();
     server.fail(Some((7, Fault::TooLarge)));
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("(status 413); whoever runs the server can raise its limit"), "{error}");
+    assert!(error.contains("(status 413); the server's operator can raise its limit"), "{error}");
     assert_eq!(maker.remote.send_failure(), None);
     assert_eq!(maker.lookup().unwrap(), None);
     maker.upload(&outputs).unwrap();
 }
 
 #[test]
-fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
+fn a_server_that_sends_one_byte_per_response_is_abandoned() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -191,7 +191,7 @@ fn a_server_that_gives_a_byte_at_a_time_is_given_up() {
     assert!(server.n_requests() < 200, "{}", server.n_requests());
 }
 
-/// A store on a disk without room.
+/// A store on a full disk.
 struct Full;
 
 impl BlobStore for Full {
@@ -225,7 +225,7 @@ impl BlobWriter for Full {
 }
 
 #[test]
-fn a_full_disk_is_no_fault_of_the_server() {
+fn a_full_disk_does_not_count_against_the_server() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     let maker = Machine::new(&server.root(), &folder.path().join("a"));
     let outputs = maker.run();
@@ -243,7 +243,7 @@ fn a_full_disk_is_no_fault_of_the_server() {
 }
 
 #[test]
-fn credentials_go_with_every_request_and_into_no_message() {
+fn credentials_are_in_every_request_and_in_no_message() {
     let (server, folder) = (Server::new(), tempdir().unwrap());
     // `me:secret` in base 64.
     server.ask_for("Basic bWU6c2VjcmV0");
@@ -260,7 +260,7 @@ fn credentials_go_with_every_request_and_into_no_message() {
     stranger.run();
     for error in [stranger.upload(&outputs).unwrap_err(), stranger.lookup().unwrap_err()] {
         let message = error.to_string();
-        assert!(message.contains("not with") && message.contains("; say who asks with"), "{message}");
+        assert!(message.contains("not with") && message.contains("; authenticate with"), "{message}");
         // `me:guessed` in base 64.
         assert!(!message.contains("bWU6Z3Vlc3NlZA"), "{message}");
     }

@@ -1,6 +1,6 @@
-//! A way between a client and a server on which one HTTP/2 frame meets a fault.
+//! A proxy between client and server that applies a fault to one HTTP/2 frame.
 //!
-//! Frames are what gRPC's messages travel in; all of both directions are counted, in the order in which they pass.
+//! gRPC messages are sent in frames; those of both directions are counted in the order in which they pass.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,22 +9,22 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What goes wrong with a frame.
+/// The fault of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The connection ends before it.
+    /// The connection closes before it.
     Cut,
-    /// The connection ends in the middle of it.
+    /// The connection closes in the middle of it.
     CutWithin,
-    /// It comes late, but within the client's patience.
+    /// It is delayed, but within the client's timeout.
     Delay,
-    /// One bit of its payload is another.
+    /// One bit of its payload is flipped.
     Flip,
-    /// It never comes.
+    /// It is dropped.
     Drop,
-    /// It comes after the next one.
+    /// It is swapped with the next one.
     Swap,
-    /// It comes twice.
+    /// It is sent twice.
     Twice,
 }
 
@@ -38,14 +38,14 @@ struct Shared {
     open: Mutex<Vec<TcpStream>>,
 }
 
-/// The way, until it is dropped.
+/// The proxy, which runs until it is dropped.
 pub(crate) struct Way {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Way {
-    /// A way to a server; frame number `fault.0` meets its fault.
+    /// Creates a proxy to a server; frame number `fault.0` gets its fault.
     pub(crate) fn to(server: SocketAddr, fault: Option<(usize, Fault)>, late: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -53,7 +53,7 @@ impl Way {
         let of_thread = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                // The way was dropped.
+                // The proxy was dropped.
                 if Arc::strong_count(&of_thread) == 1 {
                     return;
                 }
@@ -64,7 +64,7 @@ impl Way {
                 for (from, to, has_preface) in ends {
                     let (from, to, shared) = (from.unwrap(), to.unwrap(), Arc::clone(&of_thread));
                     thread::spawn(move || {
-                        // However it ends, both sides see it.
+                        // Both sides see the end, whatever its reason.
                         drop(pass(&from, &to, has_preface, &shared));
                         drop(from.shutdown(Shutdown::Both));
                         drop(to.shutdown(Shutdown::Both));
@@ -75,7 +75,7 @@ impl Way {
         Self { address, shared }
     }
 
-    /// Frames that passed.
+    /// Number of frames that passed.
     pub(crate) fn n_frames(&self) -> usize {
         self.shared.n_frames.load(Ordering::Relaxed)
     }
@@ -86,7 +86,7 @@ impl Drop for Way {
         for end in self.shared.open.lock().unwrap().drain(..) {
             drop(end.shutdown(Shutdown::Both));
         }
-        // Wakes the thread that accepts, which then ends.
+        // Wakes the accepting thread, which then ends.
         drop(TcpStream::connect(self.address));
     }
 }

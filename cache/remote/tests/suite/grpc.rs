@@ -26,7 +26,7 @@ pub(crate) fn machine(settings: Settings, known: &Path) -> Machine {
     Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
 }
 
-/// What one machine made is a hit on another, with every blob.
+/// One machine uploads a result, and another finds it with every blob.
 fn round_trip(server: &GrpcServer, change: &dyn Fn(&mut Settings)) {
     let folder = tempdir().unwrap();
     let new = |name: &str| {
@@ -44,19 +44,19 @@ fn round_trip(server: &GrpcServer, change: &dyn Fn(&mut Settings)) {
 }
 
 #[test]
-fn what_one_machine_made_is_a_hit_on_another() {
+fn a_result_of_one_machine_is_a_hit_on_another() {
     let server = GrpcServer::new(Abilities::default());
     round_trip(&server, &|settings| settings.instance = "main/team".to_owned());
     let seen = server.seen();
     assert!(seen.resources.iter().all(|name| name.starts_with("main/team/")), "{:?}", seen.resources);
-    // Both machines ask once what the server can do.
+    // Both machines request the capabilities once.
     assert_eq!(seen.calls["GetCapabilities"], 2);
     assert_eq!(seen.calls["FindMissingBlobs"], 1);
     assert_eq!(seen.calls["Write"], 1);
 }
 
 #[test]
-fn our_digest_function_is_used_where_the_server_has_it() {
+fn blake3_is_used_if_the_server_supports_it() {
     let functions = vec![Function::Sha256, Function::Blake3];
     let server =
         GrpcServer::new(Abilities { functions, checks: DigestFunction::Blake3, ..Abilities::default() });
@@ -65,30 +65,30 @@ fn our_digest_function_is_used_where_the_server_has_it() {
 }
 
 #[test]
-fn a_server_that_checks_with_another_function_than_it_names_is_reported_of() {
+fn a_server_that_verifies_with_another_function_than_advertised_is_reported() {
     let functions = vec![Function::Sha256, Function::Blake3];
     let server = GrpcServer::new(Abilities { functions, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
     let outputs = maker.run();
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("offers BLAKE3 and refuses what is sent with it"), "{error}");
+    assert!(error.contains("advertises BLAKE3 but rejects uploads with it"), "{error}");
     assert!(error.ends_with("try `--remote-digest-function=sha256`"), "{error}");
     round_trip(&server, &|settings| settings.function = Some(DigestFunction::Sha256));
 }
 
 #[test]
-fn batches_keep_to_the_limit_of_the_server() {
+fn batches_respect_the_limit_of_the_server() {
     let server = GrpcServer::new(Abilities { max_batch: 65_536, ..Abilities::default() });
     round_trip(&server, &|_| {});
     let seen = server.seen();
     assert!(seen.largest_batch > 0 && seen.largest_batch <= 65_536, "{}", seen.largest_batch);
-    // What does not fit travels alone.
+    // A blob that does not fit is sent alone.
     assert_eq!(seen.calls["Write"], 2);
 }
 
 #[test]
-fn what_shrinks_is_compressed_where_both_sides_want_it() {
+fn compressible_blobs_are_compressed_if_both_sides_agree() {
     let server = GrpcServer::new(Abilities { zstd: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let text = vec![b'a'; 2_000_000];
@@ -129,12 +129,12 @@ fn nothing_below_the_threshold_is_compressed() {
 }
 
 #[test]
-fn a_connection_is_tried_while_an_answer_is_waited_for() {
-    /// The head of a frame that asks for a sign of life: 8 bytes, kind 6, no flags, about no stream.
+fn a_connection_is_kept_alive_during_a_request() {
+    /// The header of a PING frame: 8 bytes, type 6, no flags, stream 0.
     const PING: [u8; 9] = [0, 0, 8, 6, 0, 0, 0, 0, 0];
     let folder = tempdir().unwrap();
     let is_tried = |keep_alive| {
-        // It takes everything and says nothing.
+        // The server accepts everything and sends nothing.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let settings = settings(listener.local_addr().unwrap());
         let heard = thread::spawn(move || {
@@ -155,7 +155,7 @@ fn a_connection_is_tried_while_an_answer_is_waited_for() {
 }
 
 #[test]
-fn a_server_says_when_it_wants_to_be_asked_again() {
+fn a_requested_retry_delay_is_observed() {
     let folder = tempdir().unwrap();
     let waited = |asked: Duration, idle: Duration| {
         let server = GrpcServer::new(Abilities { puts_off: Some(asked), ..Abilities::default() });
@@ -165,23 +165,23 @@ fn a_server_says_when_it_wants_to_be_asked_again() {
         assert_eq!(server.seen().calls["GetActionResult"], 2);
         began.elapsed()
     };
-    // Of its own accord it would come back after a tenth of a second or two.
+    // Without a request the client would retry after 0.1 to 0.2 seconds.
     let asked = Duration::from_millis(1200);
     assert!(waited(asked, Duration::from_secs(60)) >= asked);
-    // Nobody is waited for longer than it may be silent.
+    // No wait exceeds the idle timeout.
     let (hour, idle) = (Duration::from_secs(3600), Duration::from_secs(2));
     assert!((idle..hour).contains(&waited(hour, idle)));
 }
 
 #[test]
-fn a_result_that_changed_on_its_way_is_sent_again() {
+fn a_result_corrupted_in_transit_is_sent_again() {
     let server = GrpcServer::new(Abilities { garbles: true, ..Abilities::default() });
     round_trip(&server, &|_| {});
     assert_eq!(server.seen().calls["UpdateActionResult"], 2);
 }
 
 #[test]
-fn every_call_leaves_a_line_and_no_header_does() {
+fn every_call_is_logged_without_headers() {
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let path = folder.path().join("calls.json");
@@ -213,7 +213,7 @@ fn every_call_leaves_a_line_and_no_header_does() {
     let streams: Vec<&str> =
         of("/Write").into_iter().chain(of("/Read")).map(|line| line["about"].as_str().unwrap()).collect();
     assert_eq!(streams, seen.resources);
-    // Some more than the bytes of the blobs themselves.
+    // A little more than the bytes of the blobs themselves.
     let count = |method: &str, counter: &str| -> u64 {
         of(method).iter().map(|line| line[counter].as_u64().unwrap()).sum()
     };
@@ -225,7 +225,7 @@ fn every_call_leaves_a_line_and_no_header_does() {
 }
 
 #[test]
-fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
+fn blobs_are_fetched_when_read_and_a_loss_is_reported() {
     let server = GrpcServer::new(Abilities::default());
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
@@ -239,7 +239,7 @@ fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
     let user = lazy("b");
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert!(!user.holds(&outputs));
-    // The tree of the composite is all that came.
+    // Only the tree of the composite was downloaded.
     let seen = server.seen();
     assert_eq!((seen.calls.get("BatchReadBlobs"), seen.calls["Read"]), (None, 1));
     user.bring(&outputs).unwrap();
@@ -251,7 +251,7 @@ fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
     server.lose(2000);
     user.bring(&outputs).unwrap();
     assert_eq!(user.remote.n_lost(), 1);
-    // What names a blob that is gone is no result any more, until somebody made it again.
+    // A result that names a missing blob does not count until it is uploaded again.
     assert_eq!(user.lookup().unwrap(), None);
     user.run();
     user.upload(&outputs).unwrap();
@@ -261,19 +261,19 @@ fn blobs_come_when_they_are_read_and_a_loss_is_reported() {
 }
 
 #[test]
-fn a_server_that_takes_no_results_is_still_read() {
+fn a_server_with_read_only_results_is_still_read() {
     let server = GrpcServer::new(Abilities { takes_results: false, ..Abilities::default() });
     let folder = tempdir().unwrap();
     let maker = machine(settings(server.address), &folder.path().join("a"));
     let outputs = maker.run();
     let error = maker.upload(&outputs).unwrap_err().to_string();
-    assert!(error.contains("results may only be read"), "{error}");
+    assert!(error.contains("results are read-only"), "{error}");
     assert_eq!(maker.lookup().unwrap(), None);
     assert_eq!(maker.remote.failure(), None);
 }
 
 #[test]
-fn a_server_that_is_not_there_costs_one_error_that_names_it() {
+fn an_unreachable_server_causes_one_error_that_names_it() {
     let folder = tempdir().unwrap();
     let user = machine(settings("127.0.0.1:1".parse().unwrap()), &folder.path().join("a"));
     let error = user.lookup().unwrap_err().to_string();
@@ -283,7 +283,7 @@ fn a_server_that_is_not_there_costs_one_error_that_names_it() {
 }
 
 #[test]
-fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
+fn with_trusted_keys_only_signed_results_count() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let file = |name: &str, text: &str| {
         let path = folder.path().join(name);
@@ -305,7 +305,7 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
     let user = new("b", false, true);
     assert_eq!(user.lookup().unwrap(), None);
     assert_eq!(user.remote.n_unsigned(), 1);
-    // Whoever is trusted replaces it.
+    // A machine with a trusted key replaces it.
     let maker = new("c", true, true);
     maker.run();
     maker.upload(&outputs).unwrap();
@@ -313,12 +313,12 @@ fn a_result_counts_only_with_a_signature_where_the_team_asks_for_one() {
     let signed = Trusted::read(&public).unwrap().attesters().first().copied();
     assert_eq!(user.found().unwrap(), Some((outputs.clone(), signed)));
     assert_eq!(user.remote.n_unsigned(), 0);
-    // Whoever asks for no signature looks at none, and knows nobody who answers for the result.
+    // Without trusted keys no signature is checked, and the result has no attester.
     assert_eq!(new("e", false, false).found().unwrap(), Some((outputs, None)));
 }
 
 #[test]
-fn whoever_signs_lacks_on_the_server_what_nobody_who_is_trusted_signed() {
+fn a_signer_replaces_results_without_a_trusted_signature() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let private = folder.path().join("key.pem");
     std::fs::write(&private, PRIVATE).unwrap();
@@ -338,18 +338,18 @@ fn whoever_signs_lacks_on_the_server_what_nobody_who_is_trusted_signed() {
     assert!(maker.lacks(&outputs));
     maker.upload(&outputs).unwrap();
     assert!(!maker.lacks(&outputs));
-    // What it signed itself it does not send again and again, though it takes the results of others only.
+    // A machine does not repeatedly upload its own signed result, even if it trusts only other keys.
     assert!(!new("c", true, Some(Trusted::default())).0.lacks(&outputs));
     assert!(new("d", false, Some(Trusted::default())).0.lacks(&outputs));
 }
 
-// LocalAction with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
+// Made with `openssl genpkey -algorithm ed25519` and `openssl pkey -pubout`; they protect nothing.
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIPWMfuXZkU7MsXmTehb1J7/fSXn1iG2ri0FHk0+NN3mp\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAv3Q0vU1qhOn8Nwfg/bsdFYshwifW+U461/3Pg29jerg=\n-----END PUBLIC KEY-----\n";
 
 #[cfg(unix)]
 #[test]
-fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
+fn a_refused_helper_answer_is_replaced_by_a_newer_one() {
     use std::os::unix::fs::PermissionsExt;
 
     let server = GrpcServer::new(Abilities { lets_in: Some("Bearer 2"), ..Abilities::default() });
@@ -363,16 +363,17 @@ fn a_server_that_refuses_what_a_helper_said_is_reported_what_it_says_now() {
     let text = folder.path().join("text");
     std::fs::write(&text, script).unwrap();
     std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
-    // What another test's child still holds open for writing cannot be run; a copy that another process makes can.
+    // A file that another test's child process holds open for writing cannot be executed; a copy made by another
+    // process can.
     assert!(std::process::Command::new("cp").arg("-p").args([&text, &program]).status().unwrap().success());
     let known = |helper| Credentials { helper: Some(helper), ..Credentials::default() };
     let credentials = known(Helper::new(&program));
     let user = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("a"));
     assert_eq!(user.lookup().unwrap(), None);
-    // The third answer is wrong, and so is the fourth.
+    // The third answer is refused, and so is the fourth.
     let credentials = known(Helper::new(&program));
     let stranger = machine(Settings { credentials, ..settings(server.address) }, &folder.path().join("b"));
     let refusal = stranger.lookup().unwrap_err().to_string();
-    assert!(refusal.contains("Unauthenticated: who is it?; say who asks with"), "{refusal}");
+    assert!(refusal.contains("Unauthenticated: who is it?; authenticate with"), "{refusal}");
     assert_eq!(std::fs::read_to_string(folder.path().join("runs")).unwrap().len(), 4);
 }

@@ -1,4 +1,4 @@
-//! Every fault at frames all over a recorded session with a server.
+//! Applies every fault to frames throughout a recorded session with a server.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,17 +16,17 @@ use crate::frames::{FAULTS, Fault, Way};
 use crate::grpc::settings;
 use crate::grpc_server::{Abilities, GrpcServer};
 
-/// How long the client waits for a sign of the server when something is to go wrong, and how late a late frame is.
+/// Idle timeout of a client under faults, and the delay of a late frame.
 const PATIENCE: Duration = Duration::from_millis(400);
 const LATE: Duration = Duration::from_millis(60);
-/// And when nothing is: a busy machine is no fault.
-const NO_HURRY: Duration = Duration::from_secs(60);
+/// Timeout without faults, so that a busy machine does not fail the test.
+const LONG_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// No run takes so long, unless it hangs: a dozen requests, each waited for and repeated as often as the client is told
-/// to, are over in a fraction of it.
-const FOR_EVER: Duration = Duration::from_secs(120);
+/// Time after which a run counts as hanging: a dozen requests with all their timeouts and retries take a fraction of
+/// it.
+const HANGING: Duration = Duration::from_secs(120);
 
-/// Runs, half of them while results are read and half while they are sent. `MC_FAULT_RUNS` says otherwise.
+/// Number of runs, half of them during reads and half during uploads. `MC_FAULT_RUNS` overrides it.
 fn n_runs() -> usize {
     std::env::var("MC_FAULT_RUNS").ok().and_then(|n| n.parse().ok()).unwrap_or(500)
 }
@@ -36,12 +36,12 @@ fn machine(way: &Way, known: &Path, patience: Duration) -> Machine {
     Machine::of(Box::new(Grpc::new(settings).unwrap()), known, Fetching::AtOnce)
 }
 
-/// The fault and the frame of run number `run`: over all runs, each fault meets frames from the first to the last.
+/// The fault and the frame of run number `run`: over all runs, each fault hits frames from the first to the last.
 fn chosen(run: usize, n_runs: usize, n_frames: usize) -> (usize, Fault) {
     (run * n_frames / n_runs, FAULTS[run % FAULTS.len()])
 }
 
-/// Does all runs, some at a time, and fails when one never ends.
+/// Runs all, several at a time, and fails if one never ends.
 #[expect(clippy::print_stderr, reason = "the process ends at once, so the harness cannot say it")]
 fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
     let next = AtomicUsize::new(0);
@@ -62,11 +62,11 @@ fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
         }
         drop(ended);
         for number in 0..n_runs {
-            match ends.recv_timeout(FOR_EVER) {
+            match ends.recv_timeout(HANGING) {
                 Ok(()) => {}
                 Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => panic!("a run failed; see above"),
                 Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                    // The scope would wait for what hangs.
+                    // Leaving the scope would wait for the hanging run.
                     eprintln!("only {number} of {n_runs} runs ended");
                     std::process::abort();
                 }
@@ -76,15 +76,15 @@ fn all_runs(n_runs: usize, run: impl Fn(usize) + Sync) {
 }
 
 #[test]
-fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_are_none() {
+fn under_any_faulty_frame_a_result_read_is_right_or_absent() {
     let (server, folder) = (GrpcServer::new(Abilities::default()), tempdir().unwrap());
     let way = Way::to(server.address, None, LATE);
-    let maker = machine(&way, &folder.path().join("maker"), NO_HURRY);
+    let maker = machine(&way, &folder.path().join("maker"), LONG_TIMEOUT);
     let outputs = maker.run_large();
     maker.upload(&outputs).unwrap();
     let way = Way::to(server.address, None, LATE);
     assert_eq!(
-        machine(&way, &folder.path().join("whole"), NO_HURRY).lookup().unwrap().as_ref(),
+        machine(&way, &folder.path().join("whole"), LONG_TIMEOUT).lookup().unwrap().as_ref(),
         Some(&outputs)
     );
     let n_frames = way.n_frames();
@@ -100,10 +100,10 @@ fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_
             n_right.fetch_add(1, Ordering::Relaxed);
         }
     });
-    // Nothing is lost there, and many faults did no harm here: they were waited for, or the request was repeated.
+    // The server still has everything. Many faults here were harmless: the client waited or retried.
     let way = Way::to(server.address, None, LATE);
     assert_eq!(
-        machine(&way, &folder.path().join("last"), NO_HURRY).lookup().unwrap().as_ref(),
+        machine(&way, &folder.path().join("last"), LONG_TIMEOUT).lookup().unwrap().as_ref(),
         Some(&outputs)
     );
     let n_right = n_right.into_inner();
@@ -111,11 +111,11 @@ fn whatever_happens_to_any_frame_while_results_are_read_they_are_right_or_there_
 }
 
 #[test]
-fn whatever_happens_to_any_frame_while_results_are_sent_nothing_wrong_is_found_later() {
+fn faulty_frames_during_uploads_never_cause_wrong_results_later() {
     let folder = tempdir().unwrap();
     let server = GrpcServer::new(Abilities { resumes: true, ..Abilities::default() });
     let way = Way::to(server.address, None, LATE);
-    let maker = machine(&way, &folder.path().join("whole"), NO_HURRY);
+    let maker = machine(&way, &folder.path().join("whole"), LONG_TIMEOUT);
     maker.upload(&maker.run_large()).unwrap();
     let n_frames = way.n_frames();
     assert!(n_frames > 30, "{n_frames}");
@@ -128,9 +128,9 @@ fn whatever_happens_to_any_frame_while_results_are_sent_nothing_wrong_is_found_l
         let outputs = maker.run_large();
         let sent = maker.upload(&outputs);
         let way = Way::to(server.address, None, LATE);
-        let user = machine(&way, &folder.path().join(format!("user {run}")), NO_HURRY);
+        let user = machine(&way, &folder.path().join(format!("user {run}")), LONG_TIMEOUT);
         let found = user.lookup().unwrap();
-        // A bit of a key that is another on its way makes it the key of nothing; TLS would notice.
+        // A flipped bit in a key makes it the key of no action; TLS would detect that.
         if sent.is_ok() && fault != Fault::Flip {
             assert!(found.is_some(), "{fault:?} at frame {at}: it was said to be sent");
         }
@@ -138,11 +138,11 @@ fn whatever_happens_to_any_frame_while_results_are_sent_nothing_wrong_is_found_l
             assert_eq!(found, outputs, "{fault:?} at frame {at}");
             assert!(user.holds(&found), "{fault:?} at frame {at}");
         }
-        // Whatever came of it, the next one who sends it succeeds.
-        let again = machine(&way, &folder.path().join(format!("again {run}")), NO_HURRY);
+        // Whatever the outcome, the next upload succeeds.
+        let again = machine(&way, &folder.path().join(format!("again {run}")), LONG_TIMEOUT);
         let outputs = again.run_large();
         again.upload(&outputs).unwrap();
-        let user = machine(&way, &folder.path().join(format!("last {run}")), NO_HURRY);
+        let user = machine(&way, &folder.path().join(format!("last {run}")), LONG_TIMEOUT);
         assert_eq!(user.lookup().unwrap(), Some(outputs), "{fault:?} at frame {at}");
     });
 }

@@ -1,4 +1,4 @@
-//! A server that speaks the Remote Execution API and keeps everything in memory, with the abilities that a test gives it.
+//! An in-memory server with the Remote Execution API and configurable abilities.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -38,32 +38,32 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, Streaming};
 
-/// What a server can do.
+/// Abilities of a server.
 #[derive(Clone, Debug)]
 pub(crate) struct Abilities {
-    /// The digest functions that it names.
+    /// The digest functions that it advertises.
     pub(crate) functions: Vec<Function>,
-    /// The one that it really checks with; a wrong server names another.
+    /// The digest function with which it verifies; a broken server advertises another.
     pub(crate) checks: DigestFunction,
-    /// Bytes in a batch; 0 says nothing about it.
+    /// Limit on the bytes of a batch; 0 states none.
     pub(crate) max_batch: i64,
-    /// Whether streams may be compressed.
+    /// True if streams may be compressed.
     pub(crate) zstd: bool,
-    /// The average chunk, where chunks are joined.
+    /// The average chunk size, if it joins chunks.
     pub(crate) chunks: Option<u64>,
-    /// Whether it says of which chunks a blob consists.
+    /// True if it lists the chunks of a blob.
     pub(crate) splits: bool,
-    /// The minor version of the interface.
+    /// The minor version of the API.
     pub(crate) minor: i32,
-    /// Whether results may be put.
+    /// True if results may be written.
     pub(crate) takes_results: bool,
-    /// Whether an interrupted write can be taken up.
+    /// True if an interrupted write can be resumed.
     pub(crate) resumes: bool,
-    /// How long whoever asks for a result has to wait, who is sent away the first time.
+    /// If set, the first request for a result is refused with this wait.
     pub(crate) puts_off: Option<Duration>,
-    /// Tells whether the first result that is put gets another name of an output on its way.
+    /// True if the first uploaded result is stored with a changed output name.
     pub(crate) garbles: bool,
-    /// The `Authorization` of those who may ask for results, where not everybody may.
+    /// The required `Authorization` for reading results, if any.
     pub(crate) lets_in: Option<&'static str>,
 }
 
@@ -86,16 +86,16 @@ impl Default for Abilities {
     }
 }
 
-/// What a server was asked and sent.
+/// Requests that a server received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
-    /// How often each method was called.
+    /// Number of calls of each method.
     pub(crate) calls: BTreeMap<&'static str, usize>,
     /// The largest batch, in bytes of blobs.
     pub(crate) largest_batch: usize,
-    /// Bytes of blobs that came over the wire.
+    /// Bytes of blobs received over the network.
     pub(crate) n_bytes: usize,
-    /// The names of streams.
+    /// The resource names of streams.
     pub(crate) resources: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ struct State {
     seen: Seen,
 }
 
-/// The server, until it is dropped.
+/// The server, which runs until it is dropped.
 pub(crate) struct GrpcServer {
     pub(crate) address: SocketAddr,
     kept: Kept,
@@ -121,7 +121,7 @@ struct Kept {
     state: Arc<Mutex<State>>,
 }
 
-/// A blob read in messages of this size.
+/// Message size for reading a blob.
 const MESSAGE: usize = 100_000;
 
 impl GrpcServer {
@@ -144,12 +144,12 @@ impl GrpcServer {
         self.kept.state().seen.clone()
     }
 
-    /// Forgets what it was asked.
+    /// Forgets the received requests.
     pub(crate) fn look_away(&self) {
         self.kept.state().seen = Seen::default();
     }
 
-    /// Forgets everything that it keeps.
+    /// Removes everything that it stores.
     pub(crate) fn clear(&self) {
         let mut state = self.kept.state();
         state.blobs.clear();
@@ -157,19 +157,19 @@ impl GrpcServer {
         state.unfinished.clear();
     }
 
-    /// Says other chunks of every blob than it has.
+    /// Lists wrong chunks for every blob.
     pub(crate) fn mislead(&self, change: impl Fn(&mut Vec<Digest>)) {
         self.kept.state().layouts.values_mut().for_each(change);
     }
 
-    /// Loses the chunks of all blobs, and keeps the blobs.
+    /// Removes the chunks of all blobs, and keeps the blobs.
     pub(crate) fn lose_chunks(&self) {
         let mut state = self.kept.state();
         let State { blobs, layouts, .. } = &mut *state;
         layouts.values().flatten().for_each(|chunk| drop(blobs.remove(&chunk.hash)));
     }
 
-    /// Loses blobs of this size.
+    /// Removes blobs of this size.
     pub(crate) fn lose(&self, n_bytes: usize) {
         self.kept.state().blobs.retain(|_, blob| blob.len() != n_bytes);
     }
@@ -217,7 +217,7 @@ fn hash(digest: Option<&Digest>) -> String {
     digest.map(|digest| digest.hash.clone()).unwrap_or_default()
 }
 
-/// The hash at the end of a stream's name, and whether it travels compressed.
+/// The hash at the end of a resource name, and whether the stream is compressed.
 fn resource(name: &str) -> (String, bool) {
     let mut words = name.rsplit('/');
     let (_size, hash) = (words.next(), words.next());
@@ -231,7 +231,7 @@ struct RetryInfo {
     retry_delay: Option<protobuf::Duration>,
 }
 
-/// What a server says that wants to be asked again after a while.
+/// The status of a server that requests a retry after a wait.
 fn put_off(wait: Duration) -> Status {
     let (seconds, nanos) = (wait.as_secs() as i64, wait.subsec_nanos() as i32);
     let info = RetryInfo { retry_delay: Some(protobuf::Duration { seconds, nanos }) };
@@ -349,7 +349,7 @@ impl ContentAddressableStorage for Kept {
     ) -> Result<Response<BatchReadBlobsResponse>, Status> {
         let state = self.called("BatchReadBlobs");
         let mut responses = Vec::new();
-        // The other way round, as servers may.
+        // In reverse order, which servers may use.
         for digest in request.into_inner().digests.into_iter().rev() {
             let found = state.blobs.get(&digest.hash).cloned();
             let code = if found.is_some() { 0 } else { tonic::Code::NotFound as i32 };
@@ -367,7 +367,7 @@ impl ContentAddressableStorage for Kept {
     type GetTreeStream = Pin<Box<dyn Stream<Item = Result<GetTreeResponse, Status>> + Send>>;
 
     async fn get_tree(&self, _: Request<GetTreeRequest>) -> Result<Response<Self::GetTreeStream>, Status> {
-        Err(Status::unimplemented("nobody asks"))
+        Err(Status::unimplemented("not implemented"))
     }
 
     async fn split_blob(

@@ -1,4 +1,4 @@
-//! The team's cache against servers of its own, which do what a test tells them.
+//! The remote cache against test servers.
 
 mod action;
 mod bucket;

@@ -1,4 +1,4 @@
-//! What a server promised to an earlier command, and how much of that a later one believes.
+//! Promises that a server made to an earlier command, and their validity for a later one.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
 use mc_digest::digest::BlobDigest;
@@ -14,7 +14,7 @@ use crate::action::Machine;
 use crate::grpc::settings;
 use crate::grpc_server::{Abilities, GrpcServer};
 
-/// A machine that does not fetch what it need not, and keeps its notes on the server in a folder.
+/// A machine that fetches only what it reads, and keeps its records about the server in a folder.
 fn lazy(server: &GrpcServer, folder: &TempDir) -> Machine {
     let transport = Box::new(Grpc::new(settings(server.address)).unwrap());
     let notes = Notes::open(folder.path(), "server");
@@ -22,7 +22,7 @@ fn lazy(server: &GrpcServer, folder: &TempDir) -> Machine {
 }
 
 #[test]
-fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
+fn promises_in_another_digest_function_do_not_count() {
     let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
     let checks = DigestFunction::Blake3;
     let before =
@@ -32,7 +32,7 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
     maker.upload(&outputs).unwrap();
     assert_eq!(lazy(&before, &folder).lookup().unwrap().as_ref(), Some(&outputs));
 
-    // The same address, and a server with another function behind it.
+    // The same address, now with a server of another digest function.
     let server = GrpcServer::new(Abilities::default());
     let user = lazy(&server, &folder);
     assert!(user.is_promised(&outputs));
@@ -40,7 +40,7 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
     assert_eq!(user.remote.n_lost(), 4);
     assert!(!user.is_promised(&outputs));
     assert_eq!(user.lookup().unwrap(), None);
-    // What is made here and sent has its right names, and is a hit for others and for this machine.
+    // A local result is uploaded under its right digests, and is a hit for others and for this machine.
     user.run();
     user.upload(&outputs).unwrap();
     for folder in [&folder, &tempdir().unwrap()] {
@@ -53,7 +53,7 @@ fn what_was_promised_in_another_digest_function_is_a_promise_no_more() {
 }
 
 #[test]
-fn after_a_loss_the_other_promises_are_looked_after() {
+fn after_a_loss_the_other_promises_are_checked() {
     let (folder, others) = (tempdir().unwrap(), tempdir().unwrap());
     let server = GrpcServer::new(Abilities::default());
     let maker = lazy(&server, &others);
@@ -75,7 +75,7 @@ fn after_a_loss_the_other_promises_are_looked_after() {
     user.remote.look_for_losses(&user.store).unwrap();
     assert_eq!([5000, 2000, 70_000].map(promised), [false, false, true]);
     assert_eq!(user.remote.n_gone(), 2);
-    // One question for all, and none about what was asked about before.
+    // One request for all, and none about blobs that were already checked.
     assert_eq!(server.seen().calls["FindMissingBlobs"], 1);
     assert_eq!(user.remote.failure(), None);
 }

@@ -1,4 +1,4 @@
-//! A registry: tokens, blobs in pieces, and artifacts that name only what is there.
+//! A registry: tokens, blobs in pieces, and artifacts that name only existing blobs.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use tempfile::tempdir;
 use crate::action::{Machine, client};
 use crate::server::Request;
 
-/// A registry with a token service: who reads may be anybody, who sends must be `me`.
+/// A registry with a token service: anyone may read, only `me` may write.
 #[derive(Default)]
 struct Registry {
     port: u16,
@@ -27,7 +27,7 @@ struct Registry {
     manifests: BTreeMap<String, Vec<u8>>,
     upload: Vec<u8>,
     n_patches: usize,
-    /// Takes so many bytes of the second piece, and hangs up.
+    /// Accepts this many bytes of the second piece, then closes the connection.
     cut: Option<usize>,
     scopes: Vec<String>,
 }
@@ -42,7 +42,7 @@ fn start() -> Shared {
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let Ok(request) = Request::read(&stream) else { continue };
-            // A client that went away is no fault of ours.
+            // A client may have disconnected.
             drop(shared.lock().unwrap().answer(&request, &mut stream));
         }
     });
@@ -158,7 +158,7 @@ fn repository(registry: &Shared, password: Option<&str>) -> Oci {
 }
 
 #[test]
-fn a_result_is_an_artifact_that_names_what_it_needs() {
+fn a_result_is_an_artifact_that_names_its_blobs() {
     let (registry, folder) = (start(), tempdir().unwrap());
     let maker = Machine::of(
         Box::new(repository(&registry, Some("secret"))),
@@ -171,13 +171,13 @@ fn a_result_is_an_artifact_that_names_what_it_needs() {
         let registry = registry.lock().unwrap();
         let (tag, manifest) = registry.manifests.first_key_value().unwrap();
         assert!(tag.starts_with("manifests/ac-") && registry.manifests.len() == 1, "{tag}");
-        // All but itself, and what it is the manifest of, is in it.
+        // The manifest names all blobs except itself and its config.
         let manifest = String::from_utf8(manifest.clone()).unwrap();
         assert!(registry.blobs.keys().all(|name| manifest.contains(name.strip_prefix("blobs/").unwrap())));
-        // Several ask at a time, so several may ask for a token.
+        // Parallel requests may each ask for a token.
         assert!(["pull", "push"].iter().all(|scope| registry.scopes.iter().any(|asked| asked == scope)));
     }
-    // Who only reads needs no password.
+    // Reading needs no password.
     let user = Machine::of(Box::new(repository(&registry, None)), &folder.path().join("b"), Fetching::AtOnce);
     assert_eq!(user.lookup().unwrap().as_ref(), Some(&outputs));
     assert!(user.holds(&outputs));
@@ -195,7 +195,7 @@ fn a_result_is_an_artifact_that_names_what_it_needs() {
 }
 
 #[test]
-fn a_long_blob_goes_on_where_its_way_broke() {
+fn an_interrupted_upload_of_a_large_blob_is_resumed() {
     let registry = start();
     registry.lock().unwrap().cut = Some(1_000_003);
     let bytes: Vec<u8> = (0..(20 << 20) + 5).map(|index: u32| (index >> 10) as u8).collect();
@@ -211,7 +211,7 @@ fn a_long_blob_goes_on_where_its_way_broke() {
 }
 
 #[test]
-fn a_result_whose_blobs_are_gone_is_refused() {
+fn a_result_with_missing_blobs_is_refused() {
     let registry = start();
     let repository = repository(&registry, Some("secret"));
     let key = DigestFunction::Sha256.digest(b"action");

@@ -1,4 +1,4 @@
-//! A server that keeps what is put and gives it back, unless a test tells it otherwise.
+//! A server that stores and returns blobs, with optional faults.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,30 +7,30 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// What goes wrong with one request.
+/// The fault of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The connection ends before an answer.
+    /// The connection closes before the response.
     Drop,
-    /// The answer ends after so many bytes of its body.
+    /// The response ends after this many bytes of its body.
     Cut(usize),
-    /// One bit of the body is another.
+    /// One bit of the body is flipped.
     Flip,
-    /// The body has a byte too many.
+    /// The body has one byte too many.
     Longer,
-    /// It is there, and the server says that it is not.
+    /// The server reports an existing object as missing.
     Missing,
-    /// The server says that it cannot.
+    /// The server reports an internal error.
     Broken,
-    /// The server says that it does not want to.
+    /// The server refuses access.
     Denied,
-    /// The server says that it is too much.
+    /// The server reports that the body is too large.
     TooLarge,
-    /// It says that all is well and keeps nothing.
+    /// The server reports success and stores nothing.
     Forget,
 }
 
-/// Every fault, with cuts at several places.
+/// Every fault, with truncation at several places.
 pub(crate) const FAULTS: [Fault; 10] = [
     Fault::Drop,
     Fault::Cut(0),
@@ -48,21 +48,21 @@ pub(crate) const FAULTS: [Fault; 10] = [
 struct State {
     kept: BTreeMap<String, Vec<u8>>,
     n_requests: usize,
-    /// Which request meets which fault.
+    /// The number of the faulty request, and its fault.
     fault: Option<(usize, Fault)>,
-    /// Whether answers end after a byte.
+    /// True if responses end after one byte.
     drips: bool,
-    /// What was put and got, each with how many bytes it has.
+    /// Transferred objects: method, path, and number of bytes.
     moved: Vec<(String, String, usize)>,
-    /// How long it takes until a blob is put or got.
+    /// Delay of every transfer of a blob.
     pause: Duration,
-    /// The header that everybody must send.
+    /// The required header.
     authorization: Option<String>,
 }
 
 const XMLNS: &str = "xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"";
 
-/// A server, until the process ends.
+/// A server, which runs until the process ends.
 pub(crate) struct Server {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -77,7 +77,7 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
-                // A client that went away is no fault of ours.
+                // A client may have disconnected.
                 thread::spawn(move || drop(answer(stream, &state)));
             }
         });
@@ -88,24 +88,24 @@ impl Server {
         format!("http://127.0.0.1:{}/", self.port)
     }
 
-    /// From now on request number `at` meets a fault; counting begins anew.
+    /// From now on request number `at` gets a fault; counting starts again at 0.
     pub(crate) fn fail(&self, fault: Option<(usize, Fault)>) {
         let mut state = self.state.lock().unwrap();
         state.n_requests = 0;
         state.fault = fault;
     }
 
-    /// From now on every answer with a body ends after its first byte.
+    /// From now on every response with a body ends after its first byte.
     pub(crate) fn drip(&self) {
         self.state.lock().unwrap().drips = true;
     }
 
-    /// From now on every blob takes so long.
+    /// From now on every transfer of a blob takes this long.
     pub(crate) fn slow(&self, pause: Duration) {
         self.state.lock().unwrap().pause = pause;
     }
 
-    /// How often each blob of at least so many bytes went this way, `PUT` or `GET`.
+    /// Number of transfers of each blob of at least `n_bytes`, by method (`PUT` or `GET`).
     pub(crate) fn n_moved(&self, way: &str, n_bytes: usize) -> Vec<usize> {
         let state = self.state.lock().unwrap();
         let mut n_moved: BTreeMap<&str, usize> = BTreeMap::new();
@@ -117,7 +117,8 @@ impl Server {
         n_moved.into_values().collect()
     }
 
-    /// From now on requests without this `Authorization` are refused, with what they sent repeated.
+    /// From now on requests without this `Authorization` are refused, and the refusal repeats the header that they
+    /// sent.
     pub(crate) fn ask_for(&self, authorization: &str) {
         self.state.lock().unwrap().authorization = Some(authorization.to_owned());
     }
@@ -127,7 +128,7 @@ impl Server {
         self.state.lock().unwrap().n_requests
     }
 
-    /// Damages what is kept of this length.
+    /// Damages stored objects of this length.
     pub(crate) fn damage(&self, n_bytes: usize) {
         let mut state = self.state.lock().unwrap();
         for kept in state.kept.values_mut().filter(|kept| kept.len() == n_bytes) {
@@ -135,18 +136,18 @@ impl Server {
         }
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub(crate) fn clear(&self) {
         self.state.lock().unwrap().kept.clear();
     }
 
-    /// The paths of all that is kept.
+    /// The paths of all stored objects.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.state.lock().unwrap().kept.keys().cloned().collect()
     }
 }
 
-/// What a bucket does with an upload in parts: headers and text of its answer; `None` for any other request.
+/// A bucket's response to a request of a multipart upload: headers and text; `None` for any other request.
 fn upload(state: &mut State, method: &str, path: &str, query: &str, body: &[u8]) -> Option<(String, String)> {
     let value = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let part = |number: usize| format!("part {number} of {path}");
@@ -172,7 +173,7 @@ fn upload(state: &mut State, method: &str, path: &str, query: &str, body: &[u8])
     Some((String::new(), text))
 }
 
-/// A request, whole.
+/// A complete request.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
@@ -205,12 +206,12 @@ impl Request {
         Ok(found)
     }
 
-    /// A header; empty when it is not there.
+    /// A header; empty if absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", String::as_str)
     }
 
-    /// The first byte that is asked for.
+    /// The first requested byte.
     pub(crate) fn first(&self) -> usize {
         let range = self.header("range").strip_prefix("bytes=");
         range.map_or(0, |range| range.trim_end_matches('-').parse().unwrap())

@@ -1,4 +1,4 @@
-//! Steps that workers do: what they are sent, what is believed, and what happens when they do not do them.
+//! Actions on workers: uploads, verification, and failures.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -58,11 +58,11 @@ impl Step for Joined {
     }
 
     fn run(&self, _: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        unreachable!("nobody runs it here")
+        unreachable!("not run here")
     }
 }
 
-/// What a worker does with a step instead of doing it.
+/// A worker's behavior instead of running the action.
 #[derive(Clone, Debug)]
 enum Instead {
     Fail(&'static str),
@@ -72,7 +72,7 @@ enum Instead {
     InvalidResponse,
 }
 
-/// What a worker will do, the next last, and what it was asked for.
+/// The worker's future behavior, in reverse order, and the requests that it received.
 #[derive(Clone, Default)]
 struct Shared {
     instead: Arc<Mutex<Vec<Instead>>>,
@@ -94,7 +94,7 @@ impl Worker {
         bytes
     }
 
-    /// Writes its inputs one after another, and checks that there is nothing else.
+    /// Concatenates the action's inputs, and checks that there are no other files.
     fn join(&self, action: &Action) -> Vec<u8> {
         let command = Command::decode(self.blob(action.command_digest.as_ref().unwrap()).as_slice()).unwrap();
         assert_eq!(command.arguments, ["./mc", "action", "join@3", "--how=in order"]);
@@ -174,7 +174,7 @@ impl Executor for Worker {
     }
 }
 
-/// A machine with a step to be done, and workers.
+/// A machine with an action to run, and workers.
 struct Machine {
     store: MemoryStore,
     remote: Remote,
@@ -252,7 +252,7 @@ impl Machine {
 }
 
 #[test]
-fn workers_go_on_where_nobody_else_may_write_results() {
+fn workers_run_even_if_only_they_may_write_results() {
     let machine = Machine::new();
     let results = machine.folder.path().join("blake3/ac");
     std::fs::create_dir_all(results.parent().unwrap()).unwrap();
@@ -275,7 +275,7 @@ fn failure(outcome: Outcome) -> String {
 }
 
 #[test]
-fn a_worker_gets_the_program_and_the_inputs_and_its_result_is_taken_over() {
+fn a_worker_receives_program_and_inputs_and_its_result_is_adopted() {
     let machine = Machine::new();
     let joined = BlobDigest::of(b"firstsecondlast");
     let outputs = Outputs::from([("out/joined".to_owned(), Output::File(joined))]);
@@ -291,7 +291,7 @@ fn a_worker_gets_the_program_and_the_inputs_and_its_result_is_taken_over() {
 }
 
 #[test]
-fn the_server_keeps_no_result_that_is_not_to_be_sent() {
+fn the_server_does_not_cache_results_tagged_against_upload() {
     let machine = Machine::new();
     for word in ["no-remote-exec", "no-remote-cache-upload", "no-remote-cache"] {
         assert!(matches!(machine.execute_with(Tags::named(word).unwrap()), Outcome::Done(_)));
@@ -302,27 +302,27 @@ fn the_server_keeps_no_result_that_is_not_to_be_sent() {
 }
 
 #[test]
-fn what_the_server_lost_is_sent_once_more() {
+fn blobs_that_the_server_lost_are_uploaded_again() {
     let machine = Machine::new();
     machine.will(&[Instead::Forget]);
     assert!(matches!(machine.execute(), Outcome::Done(_)));
     assert_eq!(machine.n_asked(), 2);
     machine.will(&[Instead::Forget, Instead::Forget]);
-    assert!(failure(machine.execute()).starts_with("it lacks 3 blobs that it was sent, such as "));
+    assert!(failure(machine.execute()).starts_with("it lacks 3 uploaded blobs, such as "));
 }
 
 #[test]
-fn a_step_that_no_worker_takes_is_the_last_that_is_asked_for() {
+fn after_an_action_that_no_worker_starts_no_other_is_sent() {
     let machine = Machine::new();
     machine.will(&[Instead::Queue]);
     for _ in 0..2 {
-        assert_eq!(failure(machine.execute()), "no worker took a step within 7 s");
+        assert_eq!(failure(machine.execute()), "no worker started an action within 7 s");
     }
     assert_eq!(machine.n_asked(), 1);
 }
 
 #[test]
-fn failures_are_reported_and_three_in_a_row_are_enough() {
+fn failures_are_reported_and_three_in_a_row_disable_workers() {
     let machine = Machine::new();
     let fail = Instead::Fail("error: no such input\n  hint: none\n");
     let reported = "a `join` ended with exit code 1: error: no such input | hint: none";
@@ -338,14 +338,14 @@ fn failures_are_reported_and_three_in_a_row_are_enough() {
 }
 
 #[test]
-fn a_result_whose_blob_is_not_there_is_none() {
+fn a_result_with_a_missing_blob_does_not_count() {
     let machine = Machine::new();
     machine.will(&[Instead::InvalidResponse]);
-    assert!(failure(machine.execute()).starts_with("a blob of its result is not there; if its workers read"));
+    assert!(failure(machine.execute()).starts_with("a blob of its result is missing; if its workers use"));
 }
 
 #[test]
-fn large_inputs_are_not_sent_unless_somebody_insists() {
+fn large_inputs_are_uploaded_only_on_request() {
     let large = vec![7; 10 << 20];
     let machine = Machine::with(large.clone(), false);
     assert_eq!(machine.execute(), Outcome::Stays);
@@ -356,14 +356,14 @@ fn large_inputs_are_not_sent_unless_somebody_insists() {
     assert_eq!((machine.n_asked(), files(&machine)), (0, 0));
     let insisting = Machine::with(large.clone(), true);
     assert!(matches!(insisting.execute(), Outcome::Done(_)));
-    // Once they are there, nobody needs to insist.
+    // Once the server has them, the action runs remotely without `all`.
     let transport = Folder::open(machine.folder.path()).unwrap();
     transport.write(&BlobDigest::of(&large), &large).unwrap();
     assert!(matches!(machine.execute(), Outcome::Done(_)));
 }
 
 #[test]
-fn other_steps_stay_here() {
+fn unsupported_actions_run_locally() {
     let mut machine = Machine::new();
     let requirements = WorkerRequirements {
         properties: Vec::new(),

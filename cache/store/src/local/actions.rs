@@ -1,4 +1,5 @@
-//! Action results as small files, each a [`crate::record`] that also names its action and who answers for the result.
+//! Action results as small files. Each is a [`crate::record`] that also names its action and the attesters of the
+//! result.
 
 use std::io;
 use std::path::Path;
@@ -17,8 +18,8 @@ use crate::traits::{ActionCache, Recorded};
 
 const KIND: Kind = *b"act2";
 
-/// Records of an `mc` that did not note who answers for a result: nobody does.
-const UNVOUCHED: Kind = *b"act1";
+/// Records of an older `mc` that did not record attesters; such results have none.
+const WITHOUT_ATTESTERS: Kind = *b"act1";
 
 impl ActionCache for LocalStore {
     fn get(&self, digest: &ActionDigest) -> Result<Option<Recorded>, StoreError> {
@@ -35,7 +36,7 @@ impl ActionCache for LocalStore {
         result: &[u8],
         attester: Option<Attester>,
     ) -> Result<(), StoreError> {
-        // Two processes that record at once may lose one of two vouchers, which costs a fetch or a run.
+        // Two processes that record at the same time may lose one of two attesters, which costs a fetch or a run.
         let recorded = Recorded::after(self.get(digest)?, result, attester);
         let (path, entry) = (self.layout.action(&digest.hash), encode(digest, &recorded));
         let file = publish(self.session.get()?, self.layout.folder(), &path, &entry)?;
@@ -75,7 +76,7 @@ impl LocalStore {
     /// reported.
     ///
     /// # Errors
-    /// If the entry cannot be read, or a damaged one cannot be removed.
+    /// Fails if the entry cannot be read, or a damaged one cannot be removed.
     pub(crate) fn read_action(
         &self,
         hash: &Digest,
@@ -93,8 +94,8 @@ impl LocalStore {
         {
             return Ok(Some(entry));
         }
-        // Another process may have been faster, or have put an intact one in its place since; the latter is then lost
-        // and made anew, which costs time and no more.
+        // Another process may already have removed it, or replaced it by an intact one, which is then lost and has to
+        // be made again: slower, but correct.
         match folder
             .remove_all(path)
             .map_err(|source| StoreError::io("remove", &self.layout.at(path), source))
@@ -113,16 +114,16 @@ fn encode(digest: &ActionDigest, recorded: &Recorded) -> Vec<u8> {
     seal(KIND, &writer.into_bytes())
 }
 
-/// The action that an intact entry belongs to, and its result.
+/// The action of an intact entry, and its result.
 fn decode(sealed: &[u8]) -> Option<(ActionDigest, Recorded)> {
-    let (body, is_vouched) = match unseal(KIND, sealed) {
+    let (body, has_attesters) = match unseal(KIND, sealed) {
         Some(body) => (body, true),
-        None => (unseal(UNVOUCHED, sealed)?, false),
+        None => (unseal(WITHOUT_ATTESTERS, sealed)?, false),
     };
     let mut reader = Reader::new(body);
     let BlobDigest { hash, n_bytes } = reader.blob_digest()?;
     let result = reader.sized()?.to_vec();
-    let attesters = if is_vouched { attester::decode(&mut reader)? } else { Attesters::new() };
+    let attesters = if has_attesters { attester::decode(&mut reader)? } else { Attesters::new() };
     reader.end()?;
     Some((ActionDigest::new(hash, n_bytes), Recorded { result, attesters }))
 }
@@ -134,7 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn for_what_an_older_mc_recorded_nobody_answers() {
+    fn results_recorded_by_an_older_mc_have_no_attester() {
         let dir = tempfile::tempdir().unwrap();
         let store = LocalStore::open(&dir.path().join("cache")).unwrap();
         let digest = ActionDigest::of(b"action");
@@ -142,11 +143,12 @@ mod tests {
         writer.blob_digest(&BlobDigest::new(digest.hash, digest.n_bytes)).sized(b"result");
         let path = store.layout().action(&digest.hash);
         let session = store.session.get().unwrap();
-        publish(session, store.layout().folder(), &path, &seal(UNVOUCHED, &writer.into_bytes())).unwrap();
+        publish(session, store.layout().folder(), &path, &seal(WITHOUT_ATTESTERS, &writer.into_bytes()))
+            .unwrap();
         let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);
-        // Made again, it is vouched for; forgotten, it is gone, also twice.
+        // Made again, it has an attester; removed, it is gone, and removing it twice is harmless.
         store.put(&digest, b"result", Some(Attester::Here)).unwrap();
         assert_eq!(store.get(&digest).unwrap().unwrap().attesters, Attesters::from([Attester::Here]));
         for _ in 0..2 {

@@ -1,10 +1,10 @@
 //! Blobs as files, each under the hash of its bytes.
 //!
-//! A blob is written to the session's folder, hashed on the way, made read-only and renamed into place. It is made durable
-//! after that, with others ([`super::durable`]).
+//! A blob is written to the session's folder and hashed on the way, then made read-only and renamed into place. It is
+//! synced later, together with others ([`super::durable`]).
 //!
-//! A blob that the memo of checked blobs does not vouch for is hashed before it is given out. If its bytes do
-//! not match, it goes to the quarantine, is reported ([`LocalStore::take_corruptions`]) and counts as missing.
+//! A blob that is not in the memo of verified blobs is hashed before it is returned. If its bytes do not match, it is
+//! moved to the quarantine, reported ([`LocalStore::take_corruptions`]) and counts as missing.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -27,8 +27,8 @@ use crate::session::{Unfinished, UnfinishedFile};
 use crate::stamp::{FileStamp, settled_time};
 use crate::traits::{BlobStore, BlobWriter};
 
-/// Attempts to put a blob in its place. What is in the way is set aside before each but the first, so this many mean
-/// that something keeps coming back.
+/// Limit on attempts to put a blob in its place. Obstacles are set aside before each retry, so this many failures mean
+/// that another process keeps creating them.
 const MAX_ATTEMPTS: usize = 16;
 
 impl BlobStore for LocalStore {
@@ -67,25 +67,25 @@ impl BlobStore for LocalStore {
 
     fn doubt(&self, digest: &BlobDigest) -> Result<(), StoreError> {
         self.verified.forget(&digest.hash);
-        // Whoever does not know it hashes it, and sets it aside if it is wrong.
+        // A blob that the memo does not contain is hashed, and set aside if it is corrupt.
         self.open_intact(digest).map(drop)
     }
 }
 
 impl LocalStore {
-    /// The file of a blob that is here and intact, for those who clone files rather than read them, and its absolute
-    /// path.
+    /// Opens the file of an intact blob and returns it with its absolute path, for callers that clone files instead of
+    /// reading them.
     ///
     /// # Errors
-    /// If the file cannot be read.
+    /// Fails if the file cannot be read.
     pub(crate) fn open_intact(&self, digest: &BlobDigest) -> Result<Option<(File, PathBuf)>, StoreError> {
         self.note_use(&digest.hash);
         let path = self.layout.blob(&digest.hash);
         let absolute = self.layout.at(&path);
         let Some(file) = self.open_blob(&digest.hash, &path)? else { return Ok(None) };
         let stamp = stamp_of(&file, &absolute)?;
-        // Either the file is damaged, or the digest is wrong. The file is not read to tell which, since it may be of any
-        // size; whoever stores the blob knows.
+        // Either the file is damaged, or the digest is wrong. The file, which may be very large, is not read to
+        // distinguish the two: the process that stores the blob will know.
         if stamp.n_bytes != digest.n_bytes {
             return Ok(None);
         }
@@ -94,7 +94,8 @@ impl LocalStore {
         Ok(is_intact.then_some((file, absolute)))
     }
 
-    /// Opens the file of a blob. Something else in its place, such as a link, is damage: it goes to the quarantine.
+    /// Opens the file of a blob. Anything else in its place, such as a link, counts as damage and is moved to the
+    /// quarantine.
     pub(crate) fn open_blob(&self, hash: &Digest, path: &Path) -> Result<Option<File>, StoreError> {
         let folder = self.layout.folder();
         match self.or_recovered(hash, || folder.open_file(path)) {
@@ -102,7 +103,7 @@ impl LocalStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) if is_in_place_of(folder, path, &error) => {
                 match folder.status_of(path) {
-                    // It may have been replaced since.
+                    // It may have been replaced meanwhile.
                     Ok(status) if status.kind != Kind::File => {
                         self.quarantine(hash, Damage::Kind(status.kind), &status, path)?;
                     }
@@ -114,10 +115,10 @@ impl LocalStore {
         }
     }
 
-    /// Hashes a blob's file. The digest if it is intact; otherwise the file goes to the quarantine.
+    /// Hashes a blob's file. Returns the digest if the blob is intact; otherwise moves the file to the quarantine.
     ///
     /// # Errors
-    /// If the file cannot be read or moved.
+    /// Fails if the file cannot be read or moved.
     pub(crate) fn check(
         &self,
         hash: &Digest,
@@ -134,7 +135,7 @@ impl LocalStore {
         let before = status(file)?;
         let found = match hash_range(file, 0, before.n_bytes) {
             Ok(found) => found,
-            // A disk that cannot give the bytes back, or a file system that found them wrong.
+            // The disk failed to read, or the file system found a wrong checksum.
             Err(error) if error.raw_os_error() == Some(EIO) => {
                 self.quarantine(hash, Damage::Unreadable, &before, path)?;
                 return Ok(None);
@@ -161,8 +162,8 @@ impl LocalStore {
         stamp.n_bytes == digest.n_bytes && self.verified.trusts(&digest.hash, stamp)
     }
 
-    /// Sets aside what has a blob's name and is not the blob. In a store that cannot be written to it stays, and is as
-    /// good as missing.
+    /// Sets aside a file that has a blob's name but not its bytes. In a read-only store it stays, and counts as
+    /// missing.
     fn quarantine(
         &self,
         hash: &Digest,
@@ -172,7 +173,7 @@ impl LocalStore {
     ) -> Result<(), StoreError> {
         self.verified.forget(hash);
         let folder = self.layout.folder();
-        // Another process may have put an intact file in its place since we opened this one.
+        // Another process may have replaced it by an intact file after this process opened it.
         if !folder.status_of(path).is_ok_and(|named| named.is_same_file(status)) {
             return Ok(());
         }
@@ -192,7 +193,7 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Puts a finished file under its digest, unless an intact one is already there.
+    /// Moves a finished file to its digest, unless an intact file is already there.
     fn install(&self, digest: &BlobDigest, mut unfinished: UnfinishedFile<'_>) -> Result<(), StoreError> {
         let path = self.layout.blob(&digest.hash);
         let absolute = self.layout.at(&path);
@@ -204,7 +205,8 @@ impl LocalStore {
         for _ in 0..MAX_ATTEMPTS {
             unfinished = match unfinished.rename_new(self.layout.folder(), &path) {
                 Ok(file) => {
-                    // The stamp is taken after the rename, which changes it, and from our own file, not from the name.
+                    // The stamp is taken after the rename, which changes it, and from the open file rather than by
+                    // name.
                     let stamp = stamp_of(&file, &absolute)?;
                     if stamp.is_settled() && stamp.n_bytes == digest.n_bytes {
                         self.verified.believe(digest.hash, stamp);
@@ -215,7 +217,7 @@ impl LocalStore {
                 Err((unfinished, error)) if error.kind() == io::ErrorKind::AlreadyExists => unfinished,
                 Err((_, error)) => return Err(failed(error)),
             };
-            // What is in the way is intact, or goes to the quarantine when it is looked at.
+            // The existing file is intact, or the check moves it to the quarantine.
             if self.open_intact(digest)?.is_some() {
                 return Ok(());
             }
@@ -226,11 +228,11 @@ impl LocalStore {
                 _ => {}
             }
         }
-        Err(failed(io::Error::other("something that is not this blob keeps taking its place")))
+        Err(failed(io::Error::other("another file keeps replacing it")))
     }
 }
 
-/// The error number for a device that cannot read or write.
+/// The error number for an input/output error.
 const EIO: i32 = 5;
 
 struct LocalBlobWriter<'a> {
@@ -268,7 +270,7 @@ impl Write for LocalBlobWriter<'_> {
 
 impl BlobWriter for LocalBlobWriter<'_> {
     fn finish(mut self: Box<Self>) -> Result<BlobDigest, StoreError> {
-        // After a failed write it is unknown which bytes are in the file.
+        // After a failed write the content of the file is unknown.
         if self.failed {
             let error = io::Error::other("an earlier write to it failed");
             return Err(StoreError::io("finish", &self.name.path(), error));
@@ -295,9 +297,9 @@ fn stamp_of(file: &File, path: &Path) -> Result<FileStamp, StoreError> {
         .map_err(|source| StoreError::io("examine", path, source))
 }
 
-/// Gives a blob's file the one modification time that no later write can produce. Done only when needed,
-/// because it changes the stamp that other processes remember. A file that is not ours keeps its time and is
-/// trusted only when it is old.
+/// Gives a blob's file the one modification time that no later write can produce. This happens only when needed,
+/// because it changes the stamp that other processes remember. A file of another user keeps its time and is trusted
+/// only if it is old.
 fn settle(file: &File) {
     let is_settled = file.metadata().is_ok_and(|metadata| FileStamp::of(&metadata).is_settled());
     if !is_settled {
@@ -319,10 +321,10 @@ mod tests {
         LocalStore::open(&dir.join("store")).unwrap()
     }
 
-    /// Makes something at a path.
+    /// Creates something at a path.
     type Make = fn(&Path);
 
-    /// Everything that may stand in the place of a file, each made at a path.
+    /// Everything that may be in the place of a file, each created at a path.
     const IN_THE_WAY: [(&str, Make); 7] = [
         ("a link to nowhere", |path| symlink("nowhere", path).unwrap()),
         ("a link to a device", |path| symlink("/dev/zero", path).unwrap()),
@@ -337,7 +339,7 @@ mod tests {
     ];
 
     #[test]
-    fn whatever_stands_in_the_place_of_a_blob_is_set_aside_and_the_blob_is_stored() {
+    fn anything_in_place_of_a_blob_is_set_aside_and_the_blob_is_stored() {
         for (what, make) in IN_THE_WAY {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("thesis"), "years of work").unwrap();
@@ -359,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_stands_in_the_place_of_a_result_is_removed_and_the_result_is_recorded() {
+    fn anything_in_place_of_a_result_is_removed_and_the_result_is_recorded() {
         for (what, make) in IN_THE_WAY {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("thesis"), "years of work").unwrap();
@@ -381,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_the_place_of_one_of_the_stores_folders_is_an_error_that_names_it() {
+    fn a_link_in_place_of_a_store_folder_is_an_error_that_names_it() {
         for link in ["cas", "ac", "tmp", "memo", "quarantine"] {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir(dir.path().join("home")).unwrap();
@@ -389,7 +391,7 @@ mod tests {
             let store = store(dir.path());
             symlink("../home", dir.path().join("store").join(link)).unwrap();
             let attempts = || -> Result<(), StoreError> {
-                // The memo of checked blobs is read when a store is opened.
+                // The memo of verified blobs is read when a store is opened.
                 let store = LocalStore::open(store.root())?;
                 store.put(&ActionDigest::of(b"action"), b"result", None)?;
                 let digest = store.put_bytes(b"bytes")?;
@@ -411,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_coming_back_in_the_place_of_a_blob_ends_in_an_error() {
+    fn a_recurring_obstacle_in_place_of_a_blob_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digest = BlobDigest::of(b"bytes");
@@ -424,14 +426,14 @@ mod tests {
                     drop(symlink("nowhere", &path));
                 }
             });
-            // Stored or an error, but never for ever.
+            // The call either stores the blob or fails, but never loops forever.
             drop(store.put_bytes(b"bytes"));
             is_done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
     }
 
     #[test]
-    fn a_doubted_blob_is_hashed_again_and_set_aside_if_it_is_wrong() {
+    fn a_doubted_blob_is_hashed_again_and_set_aside_if_corrupt() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let (good, bad) = (store.put_bytes(b"good").unwrap(), store.put_bytes(b"bad").unwrap());

@@ -1,4 +1,4 @@
-//! Damage that was found in a store, kept until someone tells the user.
+//! Damage found in a store, kept until it is reported to the user.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,23 +6,23 @@ use std::path::PathBuf;
 use mc_digest::digest::{ActionDigest, BlobDigest, Digest};
 use mc_files::status::Kind;
 
-/// One damaged object. It is already out of the way: whoever needs it makes it anew.
+/// A damaged object. It was already set aside or removed, and is made again when needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Corruption {
-    /// A file that has a blob's name is not the blob.
+    /// A file with a blob's name has other bytes.
     Blob {
-        /// The hash that its bytes should have.
+        /// The expected hash.
         expected: Digest,
         /// Kind of the damage.
         damage: Damage,
-        /// Its path now; `None` if it cannot be moved, because the store is read-only.
+        /// Its current path; `None` if it could not be moved because the store is read-only.
         quarantined: Option<PathBuf>,
     },
     /// An action result's checksum did not match. It was removed.
     Action {
         /// The action, by hash.
         action: Digest,
-        /// Where the result was.
+        /// Former path of the result.
         path: PathBuf,
     },
 }
@@ -30,9 +30,9 @@ pub enum Corruption {
 /// Damage of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// Its bytes have this digest instead.
+    /// Its bytes have this other digest.
     Bytes(BlobDigest),
-    /// It has this many bytes, and the blob has another number.
+    /// Its size is this many bytes, which differs from the digest's size.
     Size(u64),
     /// The disk cannot read its bytes.
     Unreadable,
@@ -52,12 +52,12 @@ impl fmt::Display for Damage {
 }
 
 impl Corruption {
-    /// Whether this is the blob of that digest.
+    /// Returns true if the damage is in the blob with that digest.
     pub fn is_blob(&self, digest: &BlobDigest) -> bool {
         matches!(self, Self::Blob { expected, .. } if *expected == digest.hash)
     }
 
-    /// Whether this is the result of that action.
+    /// Returns true if the damage is in the result of that action.
     pub fn is_action(&self, digest: &ActionDigest) -> bool {
         matches!(self, Self::Action { action, .. } if *action == digest.hash)
     }
@@ -68,17 +68,17 @@ impl fmt::Display for Corruption {
         match self {
             Self::Blob { expected, damage, quarantined: Some(path) } => write!(
                 f,
-                "The stored blob `{expected}` {damage}; it was moved to `{}` and is made anew when it is needed",
+                "The stored blob `{expected}` {damage}; it was moved to `{}` and will be recreated when needed",
                 path.display()
             ),
             Self::Blob { expected, damage, quarantined: None } => write!(
                 f,
-                "The stored blob `{expected}` {damage}; it stays, because the store is read-only, and is not used"
+                "The stored blob `{expected}` {damage}; it stays in the read-only store, and is not used"
             ),
             Self::Action { action, path } => write!(
                 f,
-                "The stored result of action `{action}` at `{}` was damaged; it was removed and is made anew \
-                 when it is needed",
+                "The stored result of action `{action}` at `{}` was damaged; it was removed and will be \
+                 recreated when needed",
                 path.display()
             ),
         }

@@ -1,27 +1,28 @@
-//! Makes blobs and results durable in groups, and says what may be believed after a loss of power.
+//! Syncs blobs and results in groups, and defines what is trusted after a power loss.
 //!
 //! A blob is renamed into place as soon as it is written, so this process and others on the machine can use it at once:
-//! they read the same page cache. It is not durable then. A file system may have put the new name on the disk and not
-//! the bytes, so after a loss of power the file may be empty, short, or full of zeros under its full digest.
+//! they read the same page cache. It is not durable then. The file system may have written the new name to the disk but
+//! not the bytes, so after a power loss the file may be empty, short, or full of zeros under its full digest.
 //!
-//! What keeps such a file from being believed is one order: *the memo of checked blobs ([`super::verified`]) notes a file
+//! One rule of ordering prevents trust in such a file: *the memo of verified blobs ([`super::verified`]) records a file
 //! after the file is synced, never before.* Therefore:
 //!
-//! - If the memo has the file's stamp, the file's bytes were on the disk before the note was written. Nobody writes to a
-//!   blob's file again, so they still are.
-//! - If the memo does not have it, the blob is hashed before it is given out. A torn one goes to the quarantine and is
-//!   missing, and an intact one is noted by the same order.
-//! - A result is a record with a checksum; a torn one is a miss. A whole one may name blobs that are torn or gone, and is
-//!   a hit only if each of them is there and believed. So results need no order among themselves or with their blobs.
-//! - A process that finds a blob which the memo does not know may be looking at bytes that another process has just
-//!   written, and that are in the page cache alone. So it syncs the file, too, before it notes it.
-//! - No order of names is assumed. A name that is lost is a miss, and so is one that comes back.
+//! - If the memo has the file's stamp, the file's bytes were on the disk before the entry was written. A blob's file is
+//!   never written again, so they still are.
+//! - Otherwise the blob is hashed before it is returned. A torn one is moved to the quarantine and counts as missing;
+//!   an intact one is recorded under the same rule.
+//! - A result is a record with a checksum; a torn one is a miss. A whole one may name blobs that are torn or gone, and
+//!   is a hit only if each of them is present and verified. So results need no ordering among themselves or relative to
+//!   their blobs.
+//! - A process that finds a blob missing from the memo may be reading bytes that another process has just written, and
+//!   that exist only in the page cache. It therefore also syncs the file before it records it.
+//! - No ordering of names is assumed. A lost name is a miss, and so is one that reappears.
 //!
-//! A process that is killed loses nothing: what it had not synced is in the page cache, and is hashed once by the next.
+//! A killed process loses nothing: its unsynced bytes are in the page cache, and the next process hashes them once.
 //!
 //! A group is synced when it is full, when an action ends and the last sync was a while ago, at the end of a build, and
-//! when the store is closed. What is written shortly after a sync, and followed by nothing, waits for the next one of
-//! these, or for the system, which writes everything after some 30 seconds.
+//! when the store is closed. Files written shortly after a sync wait for the next of these events, or for the system,
+//! which writes everything after some 30 seconds.
 
 use std::io;
 use std::path::Path;
@@ -35,26 +36,26 @@ use crate::local::sync_group::{Content, Due, Written};
 use crate::stamp::FileStamp;
 
 impl LocalStore {
-    /// Makes a file durable that is in place, with others; perhaps now.
+    /// Adds a file in its final place to the group, and syncs the group if it is full.
     ///
     /// # Errors
-    /// As [`Self::sync_group`].
+    /// Same as [`Self::sync_group`].
     pub(crate) fn sync_later(&self, written: Written) -> Result<(), StoreError> {
         match self.group.add(written) {
             Due::Later => Ok(()),
             Due::Soon => self.group.free_turn().map_or(Ok(()), |turn| self.sync_in(turn)),
             Due::Now => {
                 let turn = self.group.turn();
-                // Somebody else may have had the turn first, and synced it.
+                // Another thread may have synced it while this one waited.
                 if self.group.is_full() { self.sync_in(turn) } else { Ok(()) }
             }
         }
     }
 
-    /// Makes everything durable that was written so far.
+    /// Syncs everything written so far.
     ///
     /// # Errors
-    /// The first failure. A blob that cannot be made durable is removed, and is missing from then on.
+    /// The first failure. A blob that cannot be synced is removed and counts as missing.
     pub(crate) fn sync_group(&self) -> Result<(), StoreError> {
         self.sync_in(self.group.turn())
     }
@@ -63,7 +64,7 @@ impl LocalStore {
         let mut group = self.group.take();
         let is_found = |written: &Written| matches!(written.content, Content::Found(..));
         if group.iter().any(is_found) && !self.verified.is_writable() {
-            // They are only synced to be noted.
+            // Found blobs are synced only so that they can be recorded.
             group.retain(|written| !is_found(written));
         }
         if group.is_empty() {
@@ -87,7 +88,7 @@ impl LocalStore {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Takes back a file that cannot be made durable: what can be read of it now may not be what is on the disk.
+    /// Removes a file that cannot be synced: its readable content may differ from the content on the disk.
     fn not_durable(&self, written: &Written, error: io::Error) -> StoreError {
         if let Content::Blob(hash, stamp) = written.content {
             self.remove_blob(&hash, &stamp, &written.path);
@@ -99,7 +100,7 @@ impl LocalStore {
         self.verified.forget(hash);
         let folder = self.layout.folder();
         if folder.status_of(path).is_ok_and(|named| FileStamp::from(named) == *stamp) {
-            // If it stays, it is hashed before it is believed.
+            // If this fails, the file is hashed before it is trusted.
             drop(folder.remove_file(path));
         }
     }
@@ -107,7 +108,7 @@ impl LocalStore {
 
 impl Drop for LocalStore {
     fn drop(&mut self) {
-        // Nobody can act on a failure any more, and whatever it concerns is not believed.
+        // Errors are ignored on drop: the files concerned are not recorded, and so not trusted.
         drop(self.sync_group());
     }
 }
@@ -126,7 +127,7 @@ mod tests {
         LocalStore::open(&dir.join("store")).unwrap()
     }
 
-    /// Tells whether a process that begins now believes a blob without hashing it.
+    /// Returns true if a process that starts now would trust a blob without hashing it.
     fn is_noted(dir: &Path, digest: &BlobDigest) -> bool {
         let store = store(dir);
         let status = store.layout.folder().status_of(&store.layout.blob(&digest.hash)).unwrap();
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_is_used_at_once_and_noted_when_it_is_durable() {
+    fn a_blob_is_usable_at_once_and_recorded_when_durable() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digest = store.put_bytes(b"bytes").unwrap();
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_process_left_is_hashed_and_then_noted_by_the_next() {
+    fn blobs_of_a_killed_process_are_hashed_and_recorded_by_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let killed = store(dir.path());
         let digest = killed.put_bytes(b"bytes").unwrap();
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn many_files_are_synced_before_anybody_asks_for_it() {
+    fn a_full_group_is_synced_automatically() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let digests: Vec<BlobDigest> =
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_cannot_be_made_durable_is_an_error_and_missing() {
+    fn a_blob_that_cannot_be_synced_is_an_error_and_missing() {
         let dir = tempfile::tempdir().unwrap();
         let store = store(dir.path());
         let (bad, good) = (store.put_bytes(b"bad").unwrap(), store.put_bytes(b"good").unwrap());
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_of_others_that_cannot_be_made_durable_is_not_noted() {
+    fn a_found_blob_that_cannot_be_synced_is_not_recorded() {
         let dir = tempfile::tempdir().unwrap();
         let killed = store(dir.path());
         let digest = killed.put_bytes(b"bytes").unwrap();

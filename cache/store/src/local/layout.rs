@@ -1,11 +1,11 @@
-//! Where things are in a store's folder, and which format of it this program knows.
+//! Paths in a store's folder, and the version of its format.
 //!
 //! | path | content |
 //! |---|---|
 //! | `VERSION` | the format; written first, so a folder without it is not a store |
 //! | `cas/ab/<hash>` | blobs, read-only, under the hash of their bytes |
 //! | `ac/ab/<hash>` | action results, under the hash of the action |
-//! | `memo/verified.log` | which blobs were checked, and their stamps then |
+//! | `memo/verified.log` | the verified blobs, with their stamps at that time |
 //! | `memo/inputs/ab/<hash>` | digests of input files, under the hash of device and inode |
 //! | `memo/durations` | how long actions took, for estimates |
 //! | `out/ab/<hash>` | what was materialized where, under the hash of the destination |
@@ -28,7 +28,7 @@ use crate::sharded::sharded;
 /// The first line of `VERSION`.
 const VERSION: &str = "mc-store 1";
 
-/// The most bytes that are read of `VERSION`.
+/// Limit on the bytes read of `VERSION`.
 const MAX_VERSION: u64 = 4096;
 
 /// Attempts to find a free name for an unfinished `VERSION`.
@@ -43,10 +43,10 @@ pub struct Layout {
 impl Layout {
     /// Checks that `root` is a store of the known format; makes it one if it is empty or absent.
     ///
-    /// * `observer`: sees what is done below the folder, in tests
+    /// * `observer`: receives a call for every file operation below the folder, in tests
     ///
     /// # Errors
-    /// If the folder cannot be created or read, holds another format, or holds something else.
+    /// Fails if the folder cannot be created or read, holds another format, or holds something else.
     pub fn prepare(root: &Path, observer: Option<Arc<dyn FileObserver>>) -> Result<Self, StoreError> {
         // Absolute, so that a later change of the working directory does not move the store.
         let root = std::path::absolute(root).map_err(|source| StoreError::io("resolve", root, source))?;
@@ -153,7 +153,7 @@ fn check_empty(folder: &Folder) -> Result<(), StoreError> {
     let root = folder.path();
     for entry in folder.entries().map_err(|source| StoreError::io("read", root, source))? {
         let found = entry.name.to_string_lossy().into_owned();
-        // Another process may be making the same store at this moment.
+        // Another process may be creating the same store at this moment.
         let is_ours = found.starts_with(".VERSION")
             || found == "VERSION"
             || folder.status_of(Path::new("VERSION")).is_ok();
@@ -172,17 +172,17 @@ fn write_version(folder: &Folder) -> Result<(), StoreError> {
     let written = file.write_all(format!("{VERSION}\n").as_bytes()).and_then(|()| sync(&file));
     let renamed = written.and_then(|()| folder.rename(&name, folder, version));
     renamed.map_err(|source| {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         drop(folder.remove_file(&name));
         failed(source)
     })?;
-    // Whatever else is on the disk after a loss of power, the name by which the store is known is there, too. Some file
-    // systems do not sync folders; they may give a folder then that is refused until it is emptied.
+    // After a power loss the store must at least be recognized by its `VERSION`. Some file systems do not sync folders;
+    // they may then lose the name, and the folder is rejected until it is emptied.
     drop(folder.file().map(|names| sync(&names)));
     Ok(())
 }
 
-/// A new file beside `VERSION`. Its name may have been left behind by a process that was killed.
+/// Creates a new file next to `VERSION`. A killed process may have left the same name.
 fn unfinished_version(folder: &Folder) -> io::Result<(File, PathBuf)> {
     let mut last = None;
     for attempt in 0..MAX_ATTEMPTS {
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_version_is_refused_and_left_alone() {
+    fn an_unknown_version_is_rejected_and_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("VERSION"), "mc-store 99\n").unwrap();
         let error = Layout::prepare(dir.path(), None).unwrap_err();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_other_things_in_it_is_refused() {
+    fn a_folder_with_other_content_is_rejected() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("thesis.tex"), "").unwrap();
         let error = Layout::prepare(dir.path(), None).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a store holds, counted.
+//! Counts of a store's content.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,31 +9,31 @@ use mc_files::status::{Kind, Status};
 use crate::error::StoreError;
 use crate::local::store::LocalStore;
 
-/// How many files there are, and their bytes.
+/// A number of files and their total size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// Files.
+    /// Number of files.
     pub n_files: u64,
-    /// Their bytes.
+    /// Their total size.
     pub n_bytes: u64,
 }
 
-/// What a store holds.
+/// Counts of a store's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Blobs.
     pub blobs: Count,
     /// Action results.
     pub actions: Count,
-    /// Damaged blobs that were set aside.
+    /// Damaged blobs in the quarantine.
     pub quarantine: Count,
 }
 
 impl LocalStore {
-    /// Counts what is in the store; nothing is read but folders.
+    /// Counts the content of the store. Reads folders only.
     ///
     /// # Errors
-    /// If a folder cannot be read.
+    /// Fails if a folder cannot be read.
     pub fn stats(&self) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
         let folders = [
@@ -52,17 +52,17 @@ impl LocalStore {
     }
 }
 
-/// Calls `visit` with the path below `base` and the status of everything below a folder that is not a folder itself, in
-/// the order of the paths; a folder that is not there is empty. Links are not followed.
+/// Calls `visit` for everything below a folder except folders, in the order of the paths, with the path below `base`
+/// and the status. A missing folder counts as empty. Links are not followed.
 ///
 /// # Errors
-/// If a folder cannot be read or is a link, or as `visit`.
+/// Fails if a folder cannot be read or is a link, or `visit` fails.
 pub(crate) fn for_each_file(
     base: &Folder,
     folder: &Path,
     visit: &mut dyn FnMut(&Path, Status) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    // Those to be looked at next stand last.
+    // A stack: the next one is at the end.
     let mut pending: Vec<PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = pending.pop() {
         let failed = |source| StoreError::io("read", &base.at(&folder), source);

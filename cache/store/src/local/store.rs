@@ -1,4 +1,4 @@
-//! The store's folder, opened: what its faces ([`super::blobs`], [`super::actions`]) share.
+//! The open folder of a store, shared by [`super::blobs`] and [`super::actions`].
 
 use crate::duration_notes::DurationNotes;
 use crate::error::StoreError;
@@ -13,7 +13,7 @@ use mc_files::file_observer::FileObserver;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// A store in a folder. Cheap to open; meant to be opened once per process and shared by its threads.
+/// A store in a folder. Cheap to open; open it once per process and share it among threads.
 #[derive(Debug)]
 pub struct LocalStore {
     pub(crate) layout: Layout,
@@ -27,19 +27,19 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// Opens the store in `root`; makes one if the folder is empty or absent. Nothing else is written before something
-    /// is stored, so a store that cannot be written to gives what it has.
+    /// Opens the store in `root`; creates one if the folder is empty or absent. Nothing else is written until something
+    /// is stored, so a read-only store can be read.
     ///
     /// # Errors
-    /// If the folder cannot be used, holds a store of another format, or holds something else.
+    /// Fails if the folder cannot be used, holds a store of another format, or holds something else.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
         Self::open_watched(root, None)
     }
 
-    /// As [`Self::open`], with a witness of what is done to files there and in folders of outputs.
+    /// Same as [`Self::open`], with an observer of file operations in the store and in folders of outputs.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// Same as [`Self::open`].
     pub fn open_watched(root: &Path, observer: Option<Arc<dyn FileObserver>>) -> Result<Self, StoreError> {
         let layout = Layout::prepare(root, observer)?;
         let folder = layout.folder();
@@ -56,7 +56,7 @@ impl LocalStore {
         self.layout.root()
     }
 
-    /// Where things are in the folder.
+    /// The paths in the folder.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }

@@ -1,4 +1,4 @@
-//! Files that are in place and not durable yet.
+//! Files in their final place that are not durable yet.
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -9,16 +9,16 @@ use mc_digest::digest::Digest;
 
 use crate::stamp::FileStamp;
 
-/// Files of a group. Each is open until it is durable, and macOS allows 256 open files where nobody asked for more.
+/// Limit on the files of a group. Each is open until it is synced, and the default limit on macOS is 256 open files.
 const MAX_FILES: usize = 64;
 
-/// Bytes of a group. A file of more is synced as soon as it is written, since nothing is gained by waiting.
+/// Limit on the bytes of a group. A larger file is synced as soon as it is written, since waiting would not help.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// Time after a sync in which results wait for each other: those of an action that takes longer are synced when it ends.
+/// Minimum time between two syncs at the end of actions; results of shorter actions are grouped.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// A file that is in place and not durable yet.
+/// A file in its final place that is not durable yet.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) file: File,
@@ -28,22 +28,22 @@ pub(crate) struct Written {
     pub(crate) content: Content,
 }
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// A blob that this process wrote, and the file's stamp.
     Blob(Digest, FileStamp),
-    /// A blob that was there, perhaps as another process had just written it; this process has checked it.
+    /// An existing blob that this process verified; another process may have just written it.
     Found(Digest, FileStamp),
     /// An action's result.
     Result,
 }
 
-/// The files of a store that are to be synced next.
+/// The group of files to sync next.
 #[derive(Debug)]
 pub(crate) struct SyncGroup {
     waiting: Mutex<Waiting>,
-    /// Held while a group is synced, so that there is one at a time and another one gathers meanwhile.
+    /// Locked while a group is synced, so that only one sync runs while the next group fills.
     syncing: Mutex<()>,
 }
 
@@ -51,18 +51,18 @@ pub(crate) struct SyncGroup {
 struct Waiting {
     files: Vec<Written>,
     n_bytes: u64,
-    /// When the last sync ended.
+    /// End of the last sync.
     last: Instant,
 }
 
-/// When a group is to be synced.
+/// Urgency of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Before anything more is written.
     Now,
-    /// At once, unless the one before it is being synced.
+    /// At once, unless the previous group is being synced.
     Soon,
-    /// When there is more of it.
+    /// When the group has grown.
     Later,
 }
 
@@ -80,40 +80,40 @@ impl SyncGroup {
         waiting.files.push(written);
         match () {
             () if waiting.is_full() => Due::Now,
-            // The action has ended; what it gave is synced with it.
+            // The action has ended; its outputs are synced together.
             () if is_result && waiting.last.elapsed() >= INTERVAL => Due::Soon,
             () => Due::Later,
         }
     }
 
-    /// Tells whether no more files are to be added before a sync.
+    /// Returns true if the group must be synced before more files are added.
     pub(crate) fn is_full(&self) -> bool {
         self.waiting().is_full()
     }
 
-    /// The right to sync; waits for whoever has it.
+    /// Waits for the exclusive right to sync.
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         self.syncing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to sync, if nobody has it.
+    /// Takes the exclusive right to sync, if it is free.
     pub(crate) fn free_turn(&self) -> Option<MutexGuard<'_, ()>> {
         self.syncing.try_lock().ok()
     }
 
-    /// Takes the files out.
+    /// Takes the files out of the group.
     pub(crate) fn take(&self) -> Vec<Written> {
         let mut waiting = self.waiting();
         waiting.n_bytes = 0;
         std::mem::take(&mut waiting.files)
     }
 
-    /// Takes note of the end of a sync.
+    /// Records the end of a sync.
     pub(crate) fn synced(&self) {
         self.waiting().last = Instant::now();
     }
 
-    // Each change is whole before the lock is given up.
+    // Each change is complete before the lock is released.
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_is_due_when_it_is_full_or_an_action_ended_a_while_after_the_last() {
+    fn a_group_is_due_if_full_or_an_action_ends_a_while_after_the_last_sync() {
         let group = SyncGroup::new();
         assert_eq!(group.add(written(1, blob())), Due::Later);
         assert_eq!(group.add(written(MAX_BYTES, blob())), Due::Now);

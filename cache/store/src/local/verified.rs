@@ -1,10 +1,10 @@
-//! Remembers which blobs were checked, so that a blob is hashed once and not once per build.
+//! Remembers verified blobs, so that a blob is hashed once and not once per build.
 //!
-//! An entry says: the file with this stamp has bytes with this hash, on the disk. Entries are appended to one log that all
-//! processes share; each is a [`crate::record`], and those of a group are written by a single call, so that appends of
-//! different processes do not mix, and a torn or damaged entry is skipped. A lost entry costs one hashing of the blob;
-//! no entry is believed unless the file still has the very stamp, and no entry is made for a stamp that a
-//! later write might leave unchanged (see [`crate::stamp`]).
+//! An entry states: the file with this stamp has bytes with this hash, on the disk. Entries are appended to one log
+//! that all processes share; each is a [`crate::record`]. Those of a group are written by a single call, so that
+//! appends of different processes do not interleave, and a torn or damaged entry is skipped. A lost entry costs one
+//! hashing of the blob. An entry is valid only while the file has exactly this stamp, and none is made for a stamp that
+//! a later write might leave unchanged (see [`crate::stamp`]).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,13 +24,13 @@ use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"vrf1";
 
-/// A log with more dead entries than this, and than live ones, is rewritten when it is read.
+/// A log with more obsolete entries than this, and than valid ones, is rewritten when it is read.
 const DEAD_ENTRIES: usize = 1024;
 
-/// Permissions of the log, before the process's mask: everybody who may write to the store appends to it.
+/// Permissions of the log, before the process's umask: everyone who may write to the store appends to it.
 const LOG_MODE: u32 = 0o666;
 
-/// The stamps of checked blobs.
+/// The stamps of verified blobs.
 #[derive(Debug)]
 pub struct VerifiedMemo {
     stamps: RwLock<BTreeMap<Digest, FileStamp>>,
@@ -40,10 +40,10 @@ pub struct VerifiedMemo {
 }
 
 impl VerifiedMemo {
-    /// Reads the log at `log_path` below `base`; what is damaged in it is not remembered.
+    /// Reads the log at `log_path` below `base`; skips damaged entries.
     ///
     /// # Errors
-    /// If something else than a file is in its place, or it cannot be read.
+    /// Fails if the path is not a regular file, or cannot be read.
     pub fn open(base: &Arc<Folder>, log_path: &Path, session: &LazySession) -> Result<Self, StoreError> {
         let (log, is_too_long) = match base.read(log_path, MAX_NOTE) {
             Ok(log) => (log, false),
@@ -55,43 +55,43 @@ impl VerifiedMemo {
         };
         let (stamps, n_entries) = decode_log(&log);
         if is_too_long || n_entries > 2 * stamps.len() + DEAD_ENTRIES {
-            // What others append to the old file between the reading and the renaming is lost: they re-hash.
-            // Failing (a full disk) leaves the long log, which is as good.
+            // Entries that other processes append to the old file before the rename are lost, and their blobs hashed
+            // again. If the rewrite fails (a full disk), the long log remains valid.
             drop(rewrite(session, base, log_path, &stamps));
         }
         let (base, log_path) = (Arc::clone(base), log_path.to_owned());
         Ok(Self { stamps: RwLock::new(stamps), base, log_path, log: Mutex::default() })
     }
 
-    /// Whether the file with this stamp is known to hold bytes with this hash.
+    /// Returns true if the file with this stamp is known to hold bytes with this hash.
     pub fn trusts(&self, hash: &Digest, stamp: &FileStamp) -> bool {
         self.stamps.read().unwrap_or_else(PoisonError::into_inner).get(hash) == Some(stamp)
     }
 
-    /// Believes from now on that the file with this stamp holds bytes with this hash. The caller has made sure that a
-    /// later write changes the stamp. Other processes learn it by [`Self::note`].
+    /// Records in memory that the file with this stamp holds bytes with this hash. The caller has made sure that a
+    /// later write changes the stamp. [`Self::note`] makes the entry known to other processes.
     pub fn believe(&self, hash: Digest, stamp: FileStamp) {
         self.stamps.write().unwrap_or_else(PoisonError::into_inner).insert(hash, stamp);
     }
 
-    /// Notes for other processes what this one believes. The caller has made the files durable: after a loss of power,
-    /// a note about a file of which the bytes were lost would be believed.
+    /// Appends entries to the log for other processes. The caller has synced the files: after a power loss, an entry
+    /// about a file with lost bytes would be trusted.
     pub fn note(&self, files: &[(Digest, FileStamp)]) {
         let is_assumed = |(hash, stamp): &&(Digest, FileStamp)| self.trusts(hash, stamp);
         let entries: Vec<u8> =
             files.iter().filter(is_assumed).flat_map(|(hash, stamp)| encode(hash, stamp)).collect();
         if !entries.is_empty() {
-            // A full disk or a read-only folder costs the next process a hashing, nothing else.
+            // On a full or read-only disk the next process only has to hash again.
             drop(self.append(&entries));
         }
     }
 
-    /// Tells whether anything can be noted.
+    /// Returns true if the log can be written.
     pub fn is_writable(&self) -> bool {
         self.append(&[]).is_ok()
     }
 
-    /// Forgets a blob that turned out to be damaged, also for processes to come.
+    /// Removes the entry of a damaged blob, also for later processes.
     pub fn forget(&self, hash: &Digest) {
         let known = self.stamps.write().unwrap_or_else(PoisonError::into_inner).remove(hash);
         if known.is_some() {
@@ -113,7 +113,7 @@ impl VerifiedMemo {
     }
 }
 
-/// The stamp of no file: an entry with it takes back those before it.
+/// A stamp that no file has: an entry with it cancels the earlier ones.
 const NO_FILE: FileStamp = FileStamp { device: 0, inode: 0, n_bytes: 0, modified_ns: 0, changed_ns: 0 };
 
 fn encode(hash: &Digest, stamp: &FileStamp) -> Vec<u8> {
@@ -130,7 +130,7 @@ fn decode(body: &[u8]) -> Option<(Digest, FileStamp)> {
     Some(entry)
 }
 
-/// The last entry of each blob, and how many entries there were.
+/// The last entry of each blob, and the total number of entries.
 fn decode_log(mut log: &[u8]) -> (BTreeMap<Digest, FileStamp>, usize) {
     let (mut stamps, mut n_entries) = (BTreeMap::new(), 0);
     while !log.is_empty() {
@@ -140,7 +140,7 @@ fn decode_log(mut log: &[u8]) -> (BTreeMap<Digest, FileStamp>, usize) {
                 n_entries += 1;
                 log = rest;
             }
-            // Damage: look for the next entry.
+            // A damaged entry: search for the next one.
             None => {
                 n_entries += 1;
                 log = next_entry(&log[1..]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_process_remembers_the_next_one_knows() {
+    fn entries_are_kept_for_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let one = open(dir.path()).unwrap();
         let two = open(dir.path()).unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_or_damaged_log_loses_only_the_damaged_entries() {
+    fn a_truncated_or_damaged_log_loses_only_the_damaged_entries() {
         let entries: Vec<Vec<u8>> = (0..5).map(|i| encode(&hash(i), &stamp(i))).collect();
         let mut log = entries.concat();
         let len = entries[0].len();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_dead_entries_is_rewritten() {
+    fn a_log_of_obsolete_entries_is_rewritten() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memo/verified.log");
         fs::create_dir(dir.path().join("memo")).unwrap();
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_believed_is_not_noted_before_it_is_durable_or_once_it_is_forgotten() {
+    fn entries_are_not_logged_before_a_sync_or_after_removal() {
         let dir = tempfile::tempdir().unwrap();
         let memo = open(dir.path()).unwrap();
         memo.believe(hash(1), stamp(1));
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_forgotten_is_forgotten_by_the_next_process_too() {
+    fn removed_entries_stay_removed_for_the_next_process() {
         let dir = tempfile::tempdir().unwrap();
         let memo = open(dir.path()).unwrap();
         remember(&memo, hash(1), stamp(1));
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_leads_elsewhere_or_has_no_end_is_refused() {
+    fn a_log_that_is_a_link_or_endless_is_rejected() {
         for target in ["/dev/zero", "../../thesis", "nowhere"] {
             let dir = tempfile::tempdir().unwrap();
             let store = dir.path().join("store");
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_too_long_is_begun_anew() {
+    fn a_log_that_is_too_long_is_restarted() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("memo/verified.log");
         fs::create_dir(dir.path().join("memo")).unwrap();
@@ -300,7 +300,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn foreign_bytes_are_no_entries(log: Vec<u8>) {
+        fn foreign_bytes_yield_no_entries(log: Vec<u8>) {
             prop_assert!(decode_log(&log).0.is_empty());
         }
     }

@@ -1,4 +1,4 @@
-//! Reads everything in a store and compares it with its digest, whatever was believed about it before.
+//! Reads everything in a store and compares it with its digest, regardless of earlier verifications.
 
 use std::path::Path;
 
@@ -9,11 +9,11 @@ use crate::local::stats::{Stats, for_each_file};
 use crate::local::store::LocalStore;
 
 impl LocalStore {
-    /// Checks every blob and every action result. What is damaged is set aside and told by
-    /// [`LocalStore::take_corruptions`]; what is intact is counted.
+    /// Verifies every blob and every action result. Damaged ones are set aside and reported by
+    /// [`LocalStore::take_corruptions`]; intact ones are counted.
     ///
     /// # Errors
-    /// If the store cannot be read, or something damaged cannot be set aside.
+    /// Fails if the store cannot be read, or something damaged cannot be set aside.
     pub fn verify(&self) -> Result<Stats, StoreError> {
         let mut stats = Stats::default();
         for_each_file(self.layout.folder(), self.layout.blobs(), &mut |path, _| {

@@ -1,6 +1,6 @@
-//! Writes the files of a folder of outputs aside.
+//! Writes the files of a folder of outputs into a temporary folder.
 //!
-//! Files are read while they are copied or cloned, since a blob that rotted would be passed on as it is.
+//! The bytes are verified while they are copied or cloned, because corruption would otherwise be passed on.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ use crate::materialize::tree::TreeFile;
 use crate::publish::{READ_ONLY, create_parent};
 use crate::reading::hash_range;
 
-/// A file that is written and not durable yet.
+/// A written file that is not durable yet.
 #[derive(Debug)]
 pub(crate) struct Unsynced {
     pub(crate) file: File,
@@ -26,17 +26,17 @@ pub(crate) struct Unsynced {
     pub(crate) n_bytes: u64,
 }
 
-/// How much of a blob is copied at once.
+/// Bytes of a blob copied at a time.
 const COPY_BYTES: usize = 1 << 20;
 
 /// Permissions of a file while it is written.
 const UNFINISHED_MODE: u32 = 0o600;
 
 impl LocalStore {
-    /// Writes a file at a path below `folder`. It is not durable yet.
+    /// Writes a file at a path below `folder`, without syncing it.
     ///
     /// # Errors
-    /// If a blob is missing or damaged, or the file cannot be written. A damaged blob is set aside.
+    /// Fails if a blob is missing or damaged, or the file cannot be written. A damaged blob is set aside.
     pub(crate) fn write_file(
         &self,
         folder: &Folder,
@@ -53,7 +53,7 @@ impl LocalStore {
             return Ok(Unsynced { file, path: absolute, n_bytes });
         }
         let mut output = folder.create_file(path, UNFINISHED_MODE).map_err(failed)?;
-        // Read and not mapped: the pages of a mapping would count as this process's until the whole blob is copied.
+        // Read rather than mapped: mapped pages would count as this process's memory until the whole blob is copied.
         let mut buffer = vec![0; COPY_BYTES];
         for part in &file.parts {
             let (mut blob, blob_path) = self.open_part(part, &absolute)?;
@@ -78,7 +78,7 @@ impl LocalStore {
         Ok(Unsynced { file: output, path: absolute, n_bytes })
     }
 
-    /// Makes a file that shares the storage of a blob; `None` where the file system cannot do that.
+    /// Creates a file that shares the storage of a blob; `None` if the file system does not support that.
     fn clone_blob(
         &self,
         folder: &Folder,
@@ -89,7 +89,7 @@ impl LocalStore {
         let failed = |source| StoreError::io_needing("write", absolute, blob.n_bytes, source);
         let (file, _) = self.open_part(blob, absolute)?;
         let Ok(clone) = folder.clone_file(&file, path, UNFINISHED_MODE) else {
-            // A clone that failed may have left its beginning.
+            // A failed clone may have left a partial file.
             folder.remove_file(path).map_err(failed)?;
             return Ok(None);
         };
@@ -104,7 +104,7 @@ impl LocalStore {
         self.open_intact(part)?.ok_or_else(missing)
     }
 
-    /// Sets aside a blob whose bytes turned out to be wrong when they were copied.
+    /// Sets aside a blob whose bytes were found to be wrong during the copy.
     fn check_part(&self, part: &BlobDigest, found: BlobDigest, path: &Path) -> Result<(), StoreError> {
         if found == *part {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Records of how folders of outputs were left, so that one that nobody touched is not written again.
+//! Records of the last state of output folders, so that unchanged ones are not written again.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ use crate::stamp::FileStamp;
 
 const KIND: Kind = *b"out2";
 
-/// A file, and its stamp when it was put in place.
+/// A file, and its stamp when it was moved into place.
 pub(crate) type Left = (TreeFile, FileStamp);
 
 /// How a folder was left.
@@ -84,7 +84,7 @@ impl LocalStore {
     }
 }
 
-/// Whether each file is as the record says it was left, and made of the blobs that are wanted now.
+/// Returns true if each file has its recorded state and consists of the requested blobs.
 pub(crate) fn is_unchanged(root: &Folder, folder: &Path, files: &[TreeFile], before: &[Left]) -> bool {
     let is_left = |(file, stamp): &Left| {
         root.status_of(&folder.join(&file.path)).is_ok_and(|status| FileStamp::from(status) == *stamp)

@@ -1,12 +1,12 @@
-//! Makes folders of outputs, in groups.
+//! Materializes folders of outputs in groups.
 //!
-//! Each folder is written aside. When a group of them is written, all its files are made durable together, the folders
-//! are put in place, and the folders above them are made durable; only then are the folders that were there before
-//! removed, and is it noted how each folder was left. So a folder is whole, or as it was, at every moment, also after a
-//! loss of power; and a note about a file never outlives the file's bytes.
+//! Each folder is first written in a temporary folder. Once a group of them is written, all its files are synced
+//! together, the folders are moved into place, and their parent folders are synced; only then are the previous folders
+//! removed and the new states recorded. At every moment, also after a power loss, a folder is therefore either complete
+//! or in its previous state, and a record about a file never outlives the file's bytes.
 //!
-//! Files are made while others make theirs; only the change of names, which must see what others put there, is one
-//! process's at a time.
+//! Files are written in parallel; only the renames, which depend on what other processes put there, are serialized
+//! across processes.
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
@@ -27,23 +27,23 @@ use crate::publish::create_parent;
 use crate::session::{Session, UnfinishedFolder};
 use crate::stamp::FileStamp;
 
-/// The folder beside the user's, for when the store is on another disk.
+/// The temporary folder next to the user's, for a store on another disk.
 const UNFINISHED: &str = ".unfinished";
 
-/// Files that are written before they are made durable. Each is open until then.
+/// Limit on the files written before a sync. Each is open until then.
 const GROUP_FILES: usize = 32;
 
-/// Bytes of such files.
+/// Limit on the bytes of such files.
 const GROUP_BYTES: u64 = 64 << 20;
 
 impl LocalStore {
-    /// Makes each folder hold exactly its files, in the order of the trees. The results are in that order, too.
+    /// Makes each folder hold exactly its files. The results are in the order of the trees.
     ///
-    /// Files that other targets have put below a folder stay.
+    /// Files that other targets put below a folder stay.
     ///
     /// # Errors
-    /// If a blob is missing or damaged, a file cannot be written, or a part of the path is a link; then the folder is as
-    /// it was, and the others are made. A damaged blob is set aside.
+    /// Fails if a blob is missing or damaged, a file cannot be written, or a part of the path is a link; that folder
+    /// then keeps its previous state, and the others are still made. A damaged blob is set aside.
     pub fn materialize(
         &self,
         destination: Destination<'_>,
@@ -57,12 +57,12 @@ impl LocalStore {
     }
 }
 
-/// Trees that are put in place together.
+/// Trees that are moved into place together.
 struct Group<'a> {
     store: &'a LocalStore,
     destination: Destination<'a>,
     outputs: OnceCell<Outputs>,
-    /// A session beside the outputs, if they need one.
+    /// A session next to the outputs, if they need one.
     beside: OnceCell<Option<Session>>,
 }
 
@@ -72,7 +72,7 @@ struct Outputs {
     root: Arc<Folder>,
 }
 
-/// A tree that is written aside.
+/// A tree in its temporary folder.
 struct StagedTree<'a> {
     tree: Tree<'a>,
     made: UnfinishedFolder<'a>,
@@ -91,14 +91,14 @@ impl<'a> Group<'a> {
         Self { store, destination, outputs: OnceCell::new(), beside: OnceCell::new() }
     }
 
-    /// Makes the first trees, as many as are a group. One result for each of them.
+    /// Makes the first group of the trees. Returns one result for each of them.
     fn make(&'a self, trees: &[Tree<'a>]) -> Vec<Result<Materialized, StoreError>> {
         let (mut n_files, mut n_bytes) = (0, 0);
         let mut written = Vec::new();
         for tree in trees {
             let aside = self.write(*tree);
             if let Ok(Some(aside)) = &aside {
-                // A tree without files costs a folder.
+                // A tree without files counts as one, because its folder is open.
                 n_files += aside.unsynced.len().max(1);
                 n_bytes += aside.unsynced.iter().map(|file| file.n_bytes).sum::<u64>();
             }
@@ -111,7 +111,7 @@ impl<'a> Group<'a> {
         self.place(written)
     }
 
-    /// Writes a tree aside; `None` if it is in place and as it should be.
+    /// Writes a tree into a temporary folder; `None` if the tree in place is already up to date.
     fn write(&'a self, tree: Tree<'a>) -> Result<Option<StagedTree<'a>>, StoreError> {
         check_paths(tree.files)?;
         let Outputs { root, .. } = self.outputs()?;
@@ -141,7 +141,7 @@ impl<'a> Group<'a> {
         Ok(Some(aside))
     }
 
-    /// Makes all files durable that were written. A tree of which one cannot be is an error from now on.
+    /// Syncs all written files. If one cannot be synced, the result of its tree becomes an error.
     fn sync(&self, written: &mut [Result<Option<StagedTree<'a>>, StoreError>]) {
         let asides = || written.iter().flatten().flatten();
         let files: Vec<&File> = asides().flat_map(|aside| &aside.unsynced).map(|file| &file.file).collect();
@@ -163,7 +163,7 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Puts trees in place, and notes how they were left.
+    /// Moves trees into place, and records their state.
     fn place(
         &self,
         written: Vec<Result<Option<StagedTree<'a>>, StoreError>>,
@@ -189,7 +189,7 @@ impl<'a> Group<'a> {
             }
         }
         drop(lock);
-        // What was there before goes last: no loss of power can bring it back in parts now.
+        // The previous folders are removed last, when a power loss can no longer restore parts of them.
         drop(replaced);
         results
     }
@@ -221,7 +221,7 @@ impl<'a> Group<'a> {
         Ok(Placed { record_path, tree: aside.tree, left })
     }
 
-    /// Makes the names of trees durable, and those of the folders above them.
+    /// Syncs the names of trees and of their parent folders.
     fn sync_names(&self, root: &Folder, asides: &[StagedTree<'a>]) {
         let above = |aside: &StagedTree<'a>| aside.tree.folder.ancestors().skip(1).map(Path::to_owned);
         let paths: BTreeSet<PathBuf> = asides.iter().flat_map(above).collect();
@@ -230,7 +230,7 @@ impl<'a> Group<'a> {
             below.filter_map(|path| root.folder(path).and_then(|folder| folder.file()).ok()).collect();
         folders.extend(root.file());
         folders.extend(self.outputs().ok().and_then(|outputs| outputs.base.file().ok()));
-        // Some file systems do not sync folders; nobody can act on it.
+        // Some file systems do not sync folders, and there is no remedy.
         drop(root.sync(&folders.iter().collect::<Vec<_>>()));
     }
 
@@ -246,8 +246,8 @@ impl<'a> Group<'a> {
         Ok(self.outputs.get_or_init(|| Outputs { base, root: Arc::new(root) }))
     }
 
-    /// The session that unfinished folders belong to: the store's own, or one beside the outputs where that will not do.
-    /// A rename needs both ends on one file system, and a store that is read-only has no unfinished files.
+    /// The session for unfinished folders: the store's own, or one next to the outputs if that does not work. A rename
+    /// needs both ends on one file system, and a read-only store has no unfinished files.
     fn session(&self) -> Result<&Session, StoreError> {
         let root = &self.outputs()?.root;
         let beside = match self.beside.get() {
@@ -272,7 +272,7 @@ impl<'a> Group<'a> {
 }
 
 impl StagedTree<'_> {
-    /// Makes the files durable that were written so far.
+    /// Syncs the files written so far.
     fn sync(&mut self) -> Result<(), StoreError> {
         let files: Vec<&File> = self.unsynced.iter().map(|file| &file.file).collect();
         let results = self.made.folder.sync(&files);
@@ -280,7 +280,7 @@ impl StagedTree<'_> {
         results.try_for_each(|(file, result)| result.map_err(|error| file.failed(error)))
     }
 
-    /// The new folder and those below it, whose names have to be durable before it is put in place.
+    /// The new folder and its subfolders, whose names have to be durable before it is moved into place.
     fn folders(&self) -> Vec<File> {
         let target = Path::new(TARGET);
         let below = self.tree.files.iter().flat_map(|file| Path::new(&file.path).ancestors().skip(1));
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_edited_added_or_removed_is_put_right() {
+    fn edits_additions_and_removals_are_undone() {
         let fixture = Fixture::new();
         let files = [fixture.file("a", &[b"one"]), fixture.file("b", &[b"two"])];
         fixture.make(&files).unwrap();
@@ -393,13 +393,13 @@ mod tests {
     }
 
     #[test]
-    fn many_trees_are_put_in_place_and_each_has_its_own_result() {
+    fn each_of_many_trees_has_its_own_result() {
         let fixture = Fixture::new();
         let names: Vec<String> = (0..3 * GROUP_FILES).map(|index| format!("app/{index}")).collect();
         let files: Vec<TreeFile> =
             names.iter().map(|name| fixture.file("deep/file", &[name.as_bytes(), b"text"])).collect();
         let lost = TreeFile { path: "b".to_owned(), parts: vec![BlobDigest::of(b"never stored")] };
-        // A target of this name and the package of this name have one folder.
+        // A target and a package of this name share one folder.
         let mut trees: Vec<(&str, &[TreeFile])> =
             vec![("app", &files[..1]), ("lost", std::slice::from_ref(&lost))];
         trees.extend(names.iter().zip(&files).map(|(name, file)| (&**name, std::slice::from_ref(file))));
@@ -436,7 +436,7 @@ mod tests {
     }
 
     #[test]
-    fn many_processes_put_one_target_in_place_at_once() {
+    fn many_processes_materialize_one_target_concurrently() {
         for _ in 0..20 {
             let fixture = Fixture::new();
             let files = [fixture.file("a", &[b"one"]), fixture.file("licences/b", &[b"two"])];
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_on_the_way_to_an_output_is_refused_and_what_it_leads_to_stays() {
+    fn a_link_in_an_output_path_is_rejected_and_its_target_is_untouched() {
         for link in ["mc-out", "mc-out/models", "mc-out/models/app"] {
             let fixture = Fixture::new();
             let home = fixture.dir.path().join("home");
@@ -493,7 +493,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_an_output_folder_is_replaced_and_what_it_leads_to_stays() {
+    fn a_link_in_an_output_folder_is_replaced_and_its_target_is_untouched() {
         let fixture = Fixture::new();
         let files = [fixture.file("a", &[b"one"]), fixture.file("licenses/b", &[b"two"])];
         fixture.make(&files).unwrap();
@@ -509,14 +509,14 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_that_rots_below_the_file_system_is_set_aside_when_it_is_copied() {
+    fn a_silently_corrupted_blob_is_set_aside_during_the_copy() {
         let fixture = Fixture::new();
         let file = fixture.file("a", &[b"one", b"two"]);
         let layout = fixture.store.layout();
         let blob = layout.at(&layout.blob(&file.parts[1].hash));
         fs::set_permissions(&blob, fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(&blob, b"ten").unwrap();
-        // As if the file system did not know: what is believed is the stamp that the file has now.
+        // Simulates silent corruption: the memo trusts the file's current stamp.
         let stamp = FileStamp::of(&fs::metadata(&blob).unwrap());
         fixture.store.verified.believe(file.parts[1].hash, stamp);
         let error = fixture.make(std::slice::from_ref(&file)).unwrap_err();
@@ -529,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_leave_the_folder_are_refused() {
+    fn names_that_leave_the_folder_are_rejected() {
         let fixture = Fixture::new();
         for (path, problem) in
             [("../a", "not below"), ("/a", "not below"), ("", "empty"), ("b/../a", "not below")]

@@ -1,4 +1,4 @@
-//! Puts folders that are written aside in place.
+//! Moves finished folders from their temporary place to their final one.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,25 +11,24 @@ use mc_files::status::Kind;
 use crate::error::StoreError;
 use crate::materialize::left::Left;
 
-/// The new folder of a tree, in an unfinished folder.
+/// The new folder of a tree, in its temporary folder.
 pub(crate) const TARGET: &str = "target";
 
-/// Takes the old folder of a target, where two folders cannot be swapped.
+/// Name for the old folder of a target, if two folders cannot be swapped.
 const OLD: &str = "old";
 
-/// Refuses to replace a link: what it leads to is not ours.
+/// Rejects a link at the destination: its target belongs to the user.
 pub(crate) fn refuse_link(root: &Folder, folder: &Path) -> Result<(), StoreError> {
     match root.folder(folder) {
         Err(source) if matches!(PathError::of(&source), Some(PathError::Link { .. })) => {
             Err(StoreError::io("replace", &root.at(folder), source))
         }
-        // A file in its place is replaced; whatever else is wrong is told by whoever writes.
+        // A file in its place is replaced; the write reports any other problem.
         _ => Ok(()),
     }
 }
 
-/// Moves what this target did not put into the old folder over to the new one: the folders of targets whose package
-/// bears this target's name.
+/// Moves the folders of other targets from the old folder to the new one: those whose package has this target's name.
 pub(crate) fn keep_foreign(
     root: &Folder,
     folder: &Path,
@@ -38,7 +37,7 @@ pub(crate) fn keep_foreign(
 ) -> Result<(), StoreError> {
     let failed = |source| StoreError::io("read", &root.at(folder), source);
     let old = match root.folder(folder) {
-        // There is none, or a file is in its place.
+        // There is no old folder, or it is a file.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(());
         }
@@ -48,7 +47,7 @@ pub(crate) fn keep_foreign(
     for entry in old.entries().map_err(failed)? {
         let is_own = entry.name.to_str().is_some_and(|name| own.contains(name));
         let to = Path::new(TARGET).join(&entry.name);
-        // A stray file or link is somebody's edit of an output folder, which the manual says is replaced.
+        // A stray file or link is an edit of an output folder, which by the manual is replaced.
         if is_own || entry.kind != Kind::Folder || made.status_of(&to).is_ok() {
             continue;
         }
@@ -58,14 +57,14 @@ pub(crate) fn keep_foreign(
     Ok(())
 }
 
-/// Puts the new folder where the old one is; the old one is removed with the folder that held the new one.
+/// Swaps the new folder with the old one, which is then removed together with the temporary folder.
 pub(crate) fn replace(made: &Folder, root: &Folder, folder: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::io("replace", &root.at(folder), source);
     let target = Path::new(TARGET);
     if root.status_of(folder).is_ok() {
         match made.exchange(target, root, folder) {
             Ok(()) => return Ok(()),
-            // A file system that cannot swap: for a moment there is no folder.
+            // The file system cannot swap: for a moment there is no folder.
             Err(_) => root.rename(folder, made, Path::new(OLD)).map_err(failed)?,
         }
     }

@@ -1,4 +1,4 @@
-//! Names for what is to be materialized, and where.
+//! Types for trees to materialize and their destination.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path};
@@ -7,21 +7,21 @@ use mc_digest::digest::{BlobDigest, Digest};
 
 use crate::error::StoreError;
 
-/// A file to be made.
+/// A file to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeFile {
-    /// Where, relative to the folder, with `/`.
+    /// Its path relative to the folder, with `/`.
     pub path: String,
-    /// The blobs whose bytes follow each other in it.
+    /// The blobs whose concatenated bytes it contains.
     pub parts: Vec<BlobDigest>,
 }
 
-/// A folder to be made.
+/// A folder to create.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree<'a> {
-    /// Where, relative to the folder of all outputs.
+    /// Its path relative to the folder of all outputs.
     pub folder: &'a Path,
-    /// Exactly the files that it will hold, beside folders of other trees.
+    /// All files that it will hold, apart from folders of other trees.
     pub files: &'a [TreeFile],
     /// The action results that the files came of, directly or not, sorted: they stay in the store as long as the folder
     /// is there, so that another build of it is all hits.
@@ -31,23 +31,23 @@ pub struct Tree<'a> {
 /// The folder of all outputs.
 #[derive(Clone, Copy, Debug)]
 pub struct Destination<'a> {
-    /// A folder that the user named. Below it no link is followed.
+    /// A folder that the user named. No link below it is followed.
     pub base: &'a Path,
-    /// The folder of all outputs, relative to the base, in which unfinished files may be kept when the store is on
-    /// another file system.
+    /// The folder of all outputs, relative to the base. It may hold unfinished files if the store is on another file
+    /// system.
     pub root: &'a Path,
 }
 
-/// What became of a folder.
+/// Outcome for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Materialized {
-    /// It was as it should be.
+    /// It was up to date.
     Unchanged,
-    /// It was made.
+    /// It was written.
     Written,
 }
 
-/// Refuses names that leave the folder or stand for two files.
+/// Rejects paths that leave the folder or are used twice.
 pub(crate) fn check_paths(files: &[TreeFile]) -> Result<(), StoreError> {
     let mut seen = BTreeSet::new();
     for file in files {

@@ -1,6 +1,6 @@
-//! Reads lists in answers of servers without copying them.
+//! Reads lists in responses of servers without copying them.
 //!
-//! A list is read up to as many entries as make sense; entries beyond that are left out.
+//! Lists have a limit on their entries; further entries are ignored.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use mc_ir::protobuf::{self, MalformedMessage};
 use mc_ir::reapi_result::decode_digest;
 use tonic::{Code, Status};
 
-/// The status for an answer that cannot be read.
+/// The status for a response that cannot be parsed.
 pub(crate) fn unreadable(error: &MalformedMessage) -> Status {
     Status::data_loss(format!("its answer cannot be read: {error}"))
 }
 
-/// The digests in a field of an answer, at most `max` of them. Entries that are not digests are left out.
+/// The digests in a field of a response, at most `max` of them. Entries that are not digests are left out.
 pub(crate) fn digests(answer: &[u8], field: u32, max: usize) -> Result<Vec<BlobDigest>, Status> {
     let mut found = Vec::new();
     for digest in protobuf::repeated(answer, field) {
@@ -27,8 +27,8 @@ pub(crate) fn digests(answer: &[u8], field: u32, max: usize) -> Result<Vec<BlobD
     Ok(found)
 }
 
-/// The chunks in an answer about a blob, after those that came before; `None` if one of them is not a digest, or there
-/// are more than `max`.
+/// Appends the chunks in a response about a blob to earlier ones; `None` if an entry is not a digest, or there are more
+/// than `max`.
 pub(crate) fn chunks(
     answer: &[u8],
     mut before: Vec<BlobDigest>,
@@ -45,8 +45,8 @@ pub(crate) fn chunks(
     Ok(Some(before))
 }
 
-/// The blobs of an answer that were asked for and are there. A blob that came with another length than its own is left
-/// out like one that is not there: it will be asked for alone.
+/// The requested blobs that a response contains. A blob of the wrong length is left out like a missing one, and
+/// requested again on its own.
 pub(crate) fn batch(
     answer: &[u8],
     mut asked: BTreeSet<BlobDigest>,
@@ -65,10 +65,10 @@ pub(crate) fn batch(
     Ok(found)
 }
 
-/// Checks that the server took all blobs that were sent together.
+/// Checks that the server accepted all blobs of a batch.
 ///
 /// # Errors
-/// The first refusal.
+/// The first rejection.
 pub(crate) fn taken(answer: &[u8]) -> Result<(), Status> {
     const STATUS: u32 = 2;
     const MESSAGE: u32 = 2;
@@ -83,11 +83,11 @@ pub(crate) fn taken(answer: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
-/// Checks that an answer that repeats a result repeats the one that was sent: the same outputs. A bit that was flipped on
-/// the way may leave a message that the server reads. An answer without outputs says nothing.
+/// Checks that the stored result in the response has the same outputs as the one that was sent. A bit flipped on the
+/// way may leave a message that the server can parse. A response without outputs is not checked.
 ///
 /// # Errors
-/// A status after which the result is sent again.
+/// A status that causes a retry.
 pub(crate) fn repeats(answer: &[u8], sent: &[u8]) -> Result<(), Status> {
     let mut expected: BTreeSet<_> = outputs(sent).collect::<Result<_, _>>()?;
     let n_expected = expected.len();
@@ -106,7 +106,7 @@ fn changed() -> Status {
 /// The outputs that a result names: the field, the name, and the digest of a file or a tree.
 fn outputs(result: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8], Option<BlobDigest>), Status>> {
     const NAME: u32 = 1;
-    // Where the digest stands: in a file, and in a folder that is a tree.
+    // Field of the digest: in a file, and in a folder, which is a tree.
     const FILES: (u32, u32) = (2, 2);
     const FOLDERS: (u32, u32) = (3, 3);
     [FILES, FOLDERS].into_iter().flat_map(|(list, digest)| {
@@ -117,14 +117,14 @@ fn outputs(result: &[u8]) -> impl Iterator<Item = Result<(u32, &[u8], Option<Blo
     })
 }
 
-/// The answer for one blob among others.
+/// The response for one blob of a batch.
 struct Response<'a> {
     digest: Option<BlobDigest>,
     status: &'a [u8],
     message: &'a [u8],
 }
 
-/// * `status_field`: where the status stands in each
+/// * `status_field`: the field of the status in each response
 fn responses(answer: &[u8], status_field: u32) -> impl Iterator<Item = Result<Response<'_>, Status>> {
     const RESPONSES: u32 = 1;
     const DIGEST: u32 = 1;
@@ -135,7 +135,7 @@ fn responses(answer: &[u8], status_field: u32) -> impl Iterator<Item = Result<Re
     })
 }
 
-/// The bytes in a field; empty where there are none.
+/// The bytes of a field; empty if absent.
 pub(crate) fn field(message: &[u8], field: u32) -> Result<&[u8], Status> {
     Ok(protobuf::bytes(message, field).map_err(|error| unreadable(&error))?.unwrap_or_default())
 }
@@ -147,10 +147,10 @@ pub(crate) fn code(status: &[u8]) -> Result<Code, Status> {
     Ok(i32::try_from(code).map_or(Code::Unknown, Code::from_i32))
 }
 
-/// Bytes of a server's text that are kept.
+/// Limit on the bytes kept of a server's text.
 const MAX_WORDS: usize = 4096;
 
-/// A text of a server, for messages.
+/// A server's text, for messages.
 pub(crate) fn words(text: &[u8]) -> String {
     String::from_utf8_lossy(&text[..text.len().min(MAX_WORDS)]).into_owned()
 }

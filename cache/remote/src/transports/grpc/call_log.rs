@@ -1,8 +1,7 @@
-//! A log of what is asked of a server that speaks gRPC, for whoever wants to know why a build waits: one line of JSON
-//! for each call, written when it has ended.
+//! A log of gRPC calls, to find out why a build waits: one line of JSON per call, written at its end.
 //!
-//! It sits between the clients of the single services and the connection, so no call goes past it. Headers are in no
-//! line, and so no credentials either; what a call was about it learns from an extension of the request (`CallName`).
+//! It wraps the connection below all service clients, so it sees every call. No line contains headers, and therefore no
+//! credentials; an extension of the request (`CallName`) says what a call is about.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -21,25 +20,25 @@ use tonic::codegen::http::{HeaderMap, Request, Response};
 use tonic::codegen::{BoxFuture, Bytes, Service};
 use tonic::transport::{Channel, Error};
 
-/// The file that lines are added to.
+/// The file to which lines are appended.
 #[derive(Debug)]
 pub struct CallLog {
     file: Mutex<File>,
 }
 
 impl CallLog {
-    /// Opens a file, which is made if need be. What it holds stays: several commands may share it.
+    /// Opens or creates a file. Existing content stays: several commands may share it.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// Fails if it cannot be written.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self { file: Mutex::new(file) })
     }
 
     fn add(&self, line: &serde_json::Value) {
-        // In one piece, so that lines of several processes do not run into each other. A disk that is full by now costs
-        // lines and not the build.
+        // A single write, so that lines of several processes do not interleave. A full disk loses lines but does not
+        // fail the build.
         drop(
             self.file
                 .lock()
@@ -49,11 +48,11 @@ impl CallLog {
     }
 }
 
-/// What a call is about, such as a digest or the name of a stream.
+/// The subject of a call, such as a digest or the name of a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct CallName(pub(crate) String);
 
-/// A connection whose calls are logged, where anybody wants that.
+/// A connection that logs its calls, if a log is set.
 #[derive(Clone)]
 pub(crate) struct LoggedChannel {
     channel: Channel,
@@ -62,7 +61,7 @@ pub(crate) struct LoggedChannel {
 }
 
 impl LoggedChannel {
-    /// * `server`: what it is called in the log
+    /// * `server`: its name in the log
     pub(crate) fn new(channel: Channel, log: Option<Arc<CallLog>>, server: &str) -> Self {
         Self { channel, log, server: server.into() }
     }
@@ -95,14 +94,14 @@ impl Service<Request<Body>> for LoggedChannel {
         let answer = self.channel.call(request);
         Box::pin(async move {
             let answer = answer.await.inspect_err(|_| call.ends(Code::Unavailable))?;
-            // What has no body has its end in the headers.
+            // A response without a body has its status in the headers.
             call.ends_with(answer.headers());
             Ok(answer.map(|body| Body::new(Counted { body, call, is_answer: true })))
         })
     }
 }
 
-/// A call, whose line is written when nobody holds it any more.
+/// A call; its line is written when the last reference is dropped.
 struct Call {
     log: Arc<CallLog>,
     server: Arc<str>,
@@ -110,7 +109,7 @@ struct Call {
     about: Option<CallName>,
     time: SystemTime,
     began: Instant,
-    /// How it ended, and after how long.
+    /// Status and duration at its end.
     end: OnceLock<(Code, Duration)>,
     n_sent: AtomicU64,
     n_received: AtomicU64,
@@ -130,7 +129,7 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        // Whoever does not wait for the end of a call has given it up.
+        // A call dropped before its end was cancelled.
         let (code, elapsed) = *self.end.get_or_init(|| (Code::Cancelled, self.began.elapsed()));
         let time = self.time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let mut line = json!({
@@ -149,7 +148,7 @@ impl Drop for Call {
     }
 }
 
-/// A body whose bytes are counted, those of the frames around messages with them.
+/// A body that counts its bytes, including the frames around messages.
 struct Counted {
     body: Body,
     call: Arc<Call>,

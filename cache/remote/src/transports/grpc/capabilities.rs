@@ -1,4 +1,4 @@
-//! What a server can do, asked once, and what follows for us.
+//! The server's capabilities, requested once, and the resulting settings.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::capabilities_client::CapabilitiesClient;
 use bazel_remote_apis::build::bazel::remote::execution::v2::digest_function::Value as Function;
@@ -12,53 +12,53 @@ use crate::function::DigestFunction;
 use crate::transports::grpc::connection::{Connection, Failure};
 use crate::transports::grpc::cut::Cut;
 
-/// The longest message that a gRPC program takes unless it is told otherwise.
+/// The default limit on a message in gRPC implementations.
 const MAX_MESSAGE: u64 = 4 << 20;
 
-/// The longest answer of a server about itself: a list of names and numbers.
+/// Limit on the capabilities response, a list of names and numbers.
 const MAX_ANSWER: usize = 256 << 10;
 
-/// So many digest functions are named in a message.
+/// Limit on the digest functions named in a message.
 const MAX_NAMED: usize = 20;
 
-/// What the messages around the blobs of a batch need, at most.
+/// Upper bound on the overhead of the messages around the blobs of a batch.
 const SLACK: u64 = 16 << 10;
 
-/// The first version of the interface in which lists of chunks are streams.
+/// The first version of the API that streams lists of chunks.
 const STREAMED_SINCE: (i32, i32) = (2, 13);
 
-/// What was agreed upon.
+/// The negotiated settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NegotiatedCapabilities {
-    /// How bytes are named.
+    /// The digest function.
     pub function: DigestFunction,
-    /// How many bytes of blobs fit into one request.
+    /// Limit on the bytes of blobs in one request.
     pub batch_bytes: u64,
-    /// The largest blob that is taken; `None` for no limit.
+    /// Limit on the size of a blob; `None` if unlimited.
     pub max_blob_bytes: Option<u64>,
-    /// Whether results may be put.
+    /// True if results may be written.
     pub takes_results: bool,
-    /// Whether streams may be compressed with zstd.
+    /// True if streams may be compressed with zstd.
     pub zstd: bool,
-    /// How large blobs are cut, where the server joins chunks.
+    /// The chunking parameters, if the server joins chunks.
     pub cut: Option<Cut>,
-    /// Whether it says of which chunks a blob consists.
+    /// True if the server lists the chunks of a blob.
     pub splits: bool,
-    /// Whether lists of chunks travel as streams of messages, and not in one.
+    /// True if lists of chunks are streamed in several messages.
     pub streams_chunks: bool,
-    /// Whether actions are run.
+    /// True if the server runs actions.
     pub executes: bool,
-    /// With which digest functions, of ours; none where it does not say.
+    /// The supported digest functions for actions; empty if the server names none.
     pub executes_in: Vec<DigestFunction>,
-    /// The versions of the interface that it speaks.
+    /// The supported versions of the API.
     pub versions: String,
 }
 
 impl NegotiatedCapabilities {
-    /// Asks a server.
+    /// Requests the capabilities of a server.
     ///
     /// # Errors
-    /// When it does not answer, or knows no digest function that we know.
+    /// Fails if it does not answer, or supports no common digest function.
     pub fn with(connection: &Connection) -> Result<Self, RemoteError> {
         let settings = &connection.settings;
         let asked = connection.ask("GetCapabilities", || {
@@ -70,7 +70,7 @@ impl NegotiatedCapabilities {
             let answer = connection.wait_for(patience, async { client.get_capabilities(request).await });
             match answer {
                 Ok(answer) => Ok(Some(answer.into_inner())),
-                // A plain store of blobs, which says nothing about itself.
+                // A plain blob store without a capabilities service.
                 Err(status) if status.code() == Code::Unimplemented => Ok(None),
                 Err(status) => Err(Failure::Status(status)),
             }
@@ -121,7 +121,7 @@ impl NegotiatedCapabilities {
     }
 }
 
-/// The digest functions that a server names for actions; servers before 2.3 of the interface name one.
+/// The digest functions that a server names for actions; servers before API version 2.3 name one.
 fn executes_in(server: &ExecutionCapabilities) -> Vec<DigestFunction> {
     let named = |function: DigestFunction| {
         let number = value(function) as i32;
@@ -131,10 +131,10 @@ fn executes_in(server: &ExecutionCapabilities) -> Vec<DigestFunction> {
     [DigestFunction::Blake3, DigestFunction::Sha256].into_iter().filter(|&function| named(function)).collect()
 }
 
-/// Ours where the server has it, because it need not be computed; else what all have.
+/// Prefers BLAKE3, whose digests are already known, over SHA-256.
 fn choose(offered: &[i32], wanted: Option<DigestFunction>) -> Result<DigestFunction, String> {
     let is_offered = |function: DigestFunction| {
-        // A server that names none is older than the list: all of those know SHA-256.
+        // A server that names none predates the list; all of those support SHA-256.
         offered.contains(&(value(function) as i32))
             || offered.is_empty() && function == DigestFunction::Sha256
     };
@@ -152,7 +152,7 @@ fn choose(offered: &[i32], wanted: Option<DigestFunction>) -> Result<DigestFunct
     })
 }
 
-/// A digest function as the interface numbers it.
+/// The API's number of a digest function.
 pub(crate) fn value(function: DigestFunction) -> Function {
     match function {
         DigestFunction::Blake3 => Function::Blake3,
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn our_digest_function_is_taken_where_it_is_known() {
+    fn blake3_is_preferred_if_supported() {
         let agreed =
             |functions: &[Function]| NegotiatedCapabilities::from_capabilities(&server(functions, 0), None);
         assert_eq!(agreed(&[Function::Sha256, Function::Blake3]).unwrap().function, DigestFunction::Blake3);
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_keep_to_the_limit_of_the_server_and_of_grpc() {
+    fn batches_respect_the_limits_of_the_server_and_of_grpc() {
         let batch = |limit| {
             NegotiatedCapabilities::from_capabilities(&server(&[Function::Sha256], limit), None)
                 .unwrap()
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_of_the_interface_is_refused() {
+    fn another_version_of_the_api_is_refused() {
         let mut future = server(&[Function::Sha256], 0);
         future.low_api_version = Some(SemVer { major: 3, ..SemVer::default() });
         future.high_api_version = Some(SemVer { major: 3, minor: 1, ..SemVer::default() });

@@ -1,8 +1,7 @@
-//! Large blobs as the chunks of which a server has many already: sent as those that are missing and then joined there,
-//! or told of so that those that are here need not come.
+//! Transfers large blobs as chunks: uploads only the missing chunks and lets the server join them; requests the chunk
+//! list of a blob so that local chunks are not downloaded.
 //!
-//! Servers are asked in two ways: with the whole list in a message, and since version 2.13 of the interface with a stream
-//! of lists.
+//! Two encodings: the whole list in one message or, since version 2.13 of the API, a stream of lists.
 
 use std::collections::BTreeSet;
 use std::time::Instant;
@@ -25,10 +24,10 @@ use crate::transports::grpc::resource::Travel;
 use crate::transports::grpc::transport::{Grpc, wire};
 use crate::transports::grpc::write::Sending;
 
-/// Chunks in one message of a stream: some 80 bytes each.
+/// Chunks per message of a stream, at about 80 bytes each.
 const PER_MESSAGE: usize = 10_000;
 
-/// A blob of more chunks than this travels whole: 100 GB in chunks of the usual size.
+/// Blobs with more chunks are transferred whole: 100 GB in chunks of the usual size.
 const MAX_CHUNKS: usize = 200_000;
 
 const SPLIT: Method =
@@ -40,7 +39,7 @@ const CHUNK_MAPPING: Method = Method {
 };
 
 impl Grpc {
-    /// The chunks of a blob. `None` where the server cannot say, or says something else.
+    /// The chunks of a blob. `None` if the server cannot list them, or the list is invalid.
     pub(crate) fn split(
         &self,
         agreed: &NegotiatedCapabilities,
@@ -59,7 +58,7 @@ impl Grpc {
             };
             match answer {
                 Ok(chunks) => Ok(chunks),
-                // Without its chunks the blob can still be read.
+                // The blob can also be read without its chunks.
                 Err(Failure::Status(status)) if says_no(&status) => Ok(None),
                 Err(failure) => Err(failure),
             }
@@ -104,7 +103,7 @@ impl Grpc {
         while let Some(answer) = self.connection.wait(answers.message())? {
             let Some(more) = answers::chunks(&answer, chunks, MAX_CHUNKS)? else { return Ok(None) };
             chunks = more;
-            // The whole list is one short answer, however many messages it comes in.
+            // The whole list counts as one short response, even in several messages.
             if began.elapsed() > idle {
                 return Err(Failure::Status(silent(idle)));
             }
@@ -112,8 +111,8 @@ impl Grpc {
         Ok(Some(chunks))
     }
 
-    /// Sends the chunks of a blob that are missing, and has them joined. `false` where the server does not; then the blob
-    /// travels whole.
+    /// Uploads the missing chunks of a blob and requests the join. Returns `false` if the server cannot do that; the
+    /// blob is then uploaded whole.
     pub(crate) fn splice(
         &self,
         agreed: &NegotiatedCapabilities,
@@ -149,7 +148,7 @@ impl Grpc {
             match joined {
                 Ok(()) => Ok(true),
                 Err(Failure::Status(status)) if status.code() == Code::AlreadyExists => Ok(true),
-                // Chunks may have been evicted meanwhile, or the server offers more than it does.
+                // Chunks may have been evicted meanwhile, or the server advertises more than it supports.
                 Err(Failure::Status(status)) if says_no(&status) => Ok(false),
                 Err(failure) => Err(failure),
             }
@@ -190,7 +189,7 @@ impl Grpc {
                 ..RegisterChunkMappingRequest::default()
             })
             .collect();
-        // The first says what they are about.
+        // The first message identifies the blob.
         if let Some(first) = messages.first_mut() {
             first.instance_name = self.instance_name();
             first.blob_digest = Some(wire(blob));
@@ -204,7 +203,7 @@ impl Grpc {
     }
 }
 
-/// Whether a status says that this cannot be done with these chunks, and nothing about anything else.
+/// Returns true if a status rejects this operation for these chunks, without any wider meaning.
 fn says_no(status: &Status) -> bool {
     matches!(
         status.code(),

@@ -1,6 +1,7 @@
-//! A connection, made when it is first needed, and what every request over it has: headers, a deadline, repetition.
+//! A lazily opened connection, and the common parts of its requests: headers, deadline, retries.
 //!
-//! The rest of the program waits for answers in threads, so the runtime that gRPC needs is kept in here.
+//! The rest of the program blocks threads on responses, so the async runtime that gRPC needs is confined to this
+//! module.
 
 use std::future::Future;
 use std::io;
@@ -21,34 +22,34 @@ use crate::transports::grpc::resource::uuid;
 use crate::transports::grpc::retry_delay::{delay, is_passing};
 use crate::transports::grpc::settings::{Place, Settings};
 
-/// The header in which a client says who it is.
+/// The header that identifies the client program.
 const METADATA: &str = "build.bazel.remote.execution.v2.requestmetadata-bin";
 
-/// Threads that move bytes; hashing and writing is done by those who ask.
+/// Threads for network transfers; callers hash and write on their own threads.
 const N_THREADS: usize = 2;
 
-/// Bytes that may be under way on one stream and on all: what a far and fast server needs to be kept busy.
+/// Flow control window per stream and per connection: large enough to saturate a fast server with high latency.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 8 << 20;
 
-/// The longest piece of a stream that a server may send in one go; by default it is 16 KiB, which costs time.
+/// Limit on an HTTP/2 frame; the default of 16 KiB is slow.
 const MAX_FRAME: u32 = 1 << 20;
 
-/// A way to a server.
+/// A connection to a server.
 pub struct Connection {
     pub(crate) runtime: Runtime,
     pub(crate) channel: LoggedChannel,
     pub(crate) settings: Settings,
     metadata: MetadataMap,
-    /// What credentials are looked up for; none for a socket of this machine.
+    /// Address for the lookup of credentials; `None` for a socket of this machine.
     url: Option<Url>,
 }
 
 impl Connection {
-    /// A way to a server, which is not asked yet.
+    /// Prepares a connection without opening it.
     ///
     /// # Errors
-    /// When certificates, keys or headers cannot be used.
+    /// Fails if certificates, keys or headers cannot be used.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
         let wrong = |reason: String| RemoteError::Address { address: settings.place.to_string(), reason };
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -80,15 +81,15 @@ impl Connection {
         Ok(Self { runtime, channel, settings, metadata, url })
     }
 
-    /// What the server is called in messages.
+    /// The server's name in messages.
     pub fn name(&self) -> String {
         name(&self.settings)
     }
 
-    /// A message as a request.
+    /// Wraps a message in a request.
     ///
     /// # Errors
-    /// When the credential helper fails.
+    /// Fails if the credential helper fails.
     pub(crate) fn request<T>(&self, message: T) -> Result<Request<T>, RemoteError> {
         let mut request = Request::new(message);
         *request.metadata_mut() = self.metadata.clone();
@@ -102,10 +103,10 @@ impl Connection {
         Ok(request)
     }
 
-    /// A message as a request, and what it is about, for the log of calls.
+    /// Wraps a message in a request, with its subject for the log of calls.
     ///
     /// # Errors
-    /// When the credential helper fails.
+    /// Fails if the credential helper fails.
     pub(crate) fn request_about<T>(
         &self,
         about: impl Into<String>,
@@ -118,12 +119,12 @@ impl Connection {
         Ok(request)
     }
 
-    /// Waits for a future, for so long as the server may say nothing.
+    /// Waits for a future, up to the idle timeout.
     pub(crate) fn wait<T>(&self, future: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         self.wait_for(self.settings.idle, future)
     }
 
-    /// Waits for a future, for so long.
+    /// Waits for a future, up to a timeout.
     pub(crate) fn wait_for<T>(
         &self,
         patience: Duration,
@@ -137,9 +138,9 @@ impl Connection {
         })
     }
 
-    /// Asks until there is an answer, or a failure that does not pass.
+    /// Repeats a request until it succeeds or fails permanently.
     ///
-    /// * `method`: what is asked, for messages
+    /// * `method`: name of the method, for messages
     ///
     /// # Errors
     /// The last failure.
@@ -153,7 +154,7 @@ impl Connection {
             let began = Instant::now();
             match once() {
                 Ok(answer) => return Ok(answer),
-                // Who takes so long to say no has had its time.
+                // A refusal that took this long has used up its time.
                 Err(Failure::Status(status))
                     if is_passing(&status)
                         && n_failed < self.settings.n_retries
@@ -162,7 +163,7 @@ impl Connection {
                     n_failed += 1;
                     thread::sleep(delay(n_failed, &status, self.settings.idle));
                 }
-                // What was known of who asks may have expired; what is known now is tried once.
+                // The credentials may have expired; newer ones are tried once.
                 Err(Failure::Status(status))
                     if status.code() == Code::Unauthenticated
                         && !has_renewed
@@ -179,16 +180,16 @@ impl Connection {
         }
     }
 
-    /// A status as an error.
+    /// Converts a status into an error.
     pub(crate) fn failed(&self, method: &'static str, status: &Status) -> RemoteError {
         let code = format!("{:?}", status.code());
         RemoteError::Rpc { server: self.name(), method, code, reason: self.reason(status) }
     }
 
-    /// What a status says, without what must not be seen, in one line of decent length.
+    /// The text of a status without secrets, as one line of limited length.
     fn reason(&self, status: &Status) -> String {
         let mut reason = match status.code() {
-            // What the library says of a connection is in the reasons beneath.
+            // The library's own text for a connection error is generic; its sources have the details.
             Code::Unavailable | Code::Unknown | Code::Internal => status_text(status),
             _ => status.message().to_owned(),
         };
@@ -207,14 +208,14 @@ impl Connection {
     }
 }
 
-/// This much of a server's explanation is shown.
+/// Limit on the characters shown of a server's explanation.
 const MAX_REASON: usize = 300;
 
-/// Why one try gave no answer.
+/// The failure of one try.
 pub(crate) enum Failure {
-    /// The server, or the way to it.
+    /// A failure of the server or the connection.
     Status(Status),
-    /// Something else, which another try will not mend.
+    /// Another error, for which a retry is useless.
     Other(RemoteError),
 }
 
@@ -230,17 +231,17 @@ impl From<RemoteError> for Failure {
     }
 }
 
-/// The server said nothing for too long.
+/// The server timed out.
 pub(crate) fn silent(patience: Duration) -> Status {
-    Status::deadline_exceeded(format!("it said nothing for {} s", patience.as_secs_f32()))
+    Status::deadline_exceeded(format!("it sent nothing for {} s", patience.as_secs_f32()))
 }
 
-/// A status as the error of a reader.
+/// Converts a status into an error of a reader.
 pub(crate) fn as_io(status: &Status) -> io::Error {
     io::Error::other(format!("{:?}: {}", status.code(), status_text(status)))
 }
 
-/// An error with the reasons beneath it, each once.
+/// An error and its sources, each text once.
 fn with_reasons(error: &dyn std::error::Error) -> String {
     beneath(error.to_string(), error)
 }

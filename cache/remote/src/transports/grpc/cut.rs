@@ -1,5 +1,5 @@
-//! How large blobs are cut into chunks: by FastCDC with the parameters that the server names, so that its chunks and
-//! ours are the same. What is done with them is in `chunks`.
+//! Division of large blobs into chunks by FastCDC, with the server's parameters, so that both sides get the same
+//! chunks. `chunks` transfers them.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::FastCdc2020Params;
 use fastcdc::v2020::{FastCDC, Normalization};
@@ -7,19 +7,19 @@ use mc_digest::digest::BlobDigest;
 
 use crate::function::DigestFunction;
 
-/// Below so many of the largest chunks, a blob travels whole.
+/// A blob smaller than this many maximum-size chunks is transferred whole.
 const MIN_CHUNKS: u64 = 4;
 
-/// The smallest blob that may be in chunks, where a server does not say how it cuts.
+/// Minimum size of a blob in chunks, if the server does not state its parameters.
 pub(crate) const SMALLEST: u64 = MIN_CHUNKS * 4 * DEFAULT_AVERAGE;
 
-/// What the interface allows an average chunk to have.
+/// Average chunk sizes that the API allows.
 const AVERAGE: std::ops::RangeInclusive<u64> = 1 << 10..=1 << 20;
 
-/// What an average chunk has where the server does not say.
+/// Average chunk size, if the server does not state it.
 const DEFAULT_AVERAGE: u64 = 512 << 10;
 
-/// How blobs are cut.
+/// Chunking parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cut {
     average: u64,
@@ -27,7 +27,7 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The cut that a server wants; `None` for one that the interface does not allow.
+    /// Converts a server's parameters; `None` if the API does not allow them.
     pub(crate) fn of(parameters: &FastCdc2020Params) -> Option<Self> {
         let average = match parameters.avg_chunk_size_bytes {
             0 => DEFAULT_AVERAGE,
@@ -36,7 +36,7 @@ impl Cut {
         AVERAGE.contains(&average).then_some(Self { average, seed: parameters.seed })
     }
 
-    /// Whether a blob of this size is worth cutting.
+    /// Returns true if a blob of this size should be chunked.
     pub(crate) fn is_for(&self, n_bytes: u64) -> bool {
         n_bytes > MIN_CHUNKS * self.largest()
     }
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_front_changes_few_chunks() {
+    fn inserted_bytes_change_few_chunks() {
         let cut = Cut::of(&FastCdc2020Params { avg_chunk_size_bytes: 4 << 10, seed: 0 }).unwrap();
         let bytes = noise(400_000);
         let chunks = cut.chunks(DigestFunction::Blake3, &bytes);
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_that_the_interface_does_not_allow_are_refused() {
+    fn parameters_that_the_api_does_not_allow_are_refused() {
         let cut = |average| Cut::of(&FastCdc2020Params { avg_chunk_size_bytes: average, seed: 0 });
         assert!(cut(512).is_none() && cut(2 << 20).is_none());
         assert_eq!(cut(0), cut(DEFAULT_AVERAGE));

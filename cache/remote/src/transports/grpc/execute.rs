@@ -1,6 +1,6 @@
-//! Actions that the server has run: one request that answers with a stream of what becomes of the action.
+//! Remote execution of actions: one request whose response streams the state of the action.
 //!
-//! A stream that breaks is no end of the action: it is asked for again by the name of the operation.
+//! A broken stream does not end the action: a new stream is opened with the name of the operation.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,13 +26,13 @@ use crate::transports::grpc::raw::Method;
 use crate::transports::grpc::retry_delay::{delay, is_passing};
 use crate::transports::grpc::transport::{Grpc, wire};
 
-/// How often it is looked whether anybody still waits.
+/// Interval between checks for cancellation.
 const TICK: Duration = Duration::from_millis(200);
-/// Streams that break one soon after the other are enough at some point.
+/// Limit on consecutive streams that break soon after they were opened.
 const MAX_BROKEN: u32 = 5;
-/// A stream that lasted so long broke for reasons of its own.
+/// A stream that lasted this long does not count as broken.
 const LASTED: Duration = Duration::from_secs(10);
-/// What a server may need beyond the time of an action to say how it ended.
+/// Extra time for the server to report the end of an action after its time limit.
 const SLACK: Duration = Duration::from_secs(30);
 
 const EXECUTE: Method =
@@ -40,21 +40,21 @@ const EXECUTE: Method =
 
 const WAIT: Method = Method { path: "/build.bazel.remote.execution.v2.Execution/WaitExecution", ..EXECUTE };
 
-/// What is known of an operation.
+/// Known state of an operation.
 struct Operated {
-    /// Its name; empty until the server gives it one.
+    /// Its name; empty until the server assigns one.
     name: String,
     queued: Instant,
-    /// Since when a worker has it.
+    /// Time at which a worker started it.
     running: Option<Instant>,
-    /// Whether it is run whatever the server remembers of it.
+    /// True if cached results of the server must be ignored.
     is_anew: bool,
 }
 
-/// How the wait for an action ended.
+/// End of the wait for an action.
 enum End {
     Answer(Answer),
-    /// A failure that the server remembered.
+    /// The server returned a cached failure.
     Remembered,
 }
 
@@ -94,7 +94,7 @@ impl Executor for Grpc {
             let status = match self.follow(task, &mut operated, begins, is_cancelled) {
                 Ok(End::Answer(answer)) => return Ok(answer),
                 Ok(End::Remembered) => {
-                    // Some servers remember failures, too, and what failed there once may not fail again.
+                    // Some servers also cache failures, although a second run may succeed.
                     operated = Operated { is_anew: true, ..Operated::new() };
                     continue;
                 }
@@ -105,12 +105,12 @@ impl Executor for Grpc {
                 return Ok(Answer::Missing(missing));
             }
             if status.code() == Code::NotFound && !operated.name.is_empty() {
-                // A server that was started anew knows nothing of it; the same action is asked for again.
+                // A restarted server has lost the operation; the same action is requested again.
                 operated.name.clear();
             } else if !is_passing(&status) {
                 return Err(self.connection().failed("Execute", &status));
             }
-            // Also where no stream comes about at all.
+            // This also applies if no stream was opened at all.
             if let Some(answer) = operated.too_long(task) {
                 return Ok(answer);
             }
@@ -124,7 +124,7 @@ impl Executor for Grpc {
 }
 
 impl Grpc {
-    /// Reads one stream up to its end or that of the action.
+    /// Reads one stream until it or the action ends.
     fn follow(
         &self,
         task: &Task,
@@ -179,7 +179,7 @@ impl Grpc {
                     ..ExecuteRequest::default()
                 },
             )?;
-            // A server may keep its first word until a worker takes the action.
+            // A server may send its first message only when a worker starts the action.
             let patience = connection.settings.idle.max(task.queue);
             connection.runtime.block_on(async {
                 let opened = tokio::time::timeout(patience, EXECUTE.stream(self.channel(), request)).await;
@@ -193,7 +193,7 @@ impl Grpc {
         Ok(opened?)
     }
 
-    /// Nobody waits any more. A server that cannot cancel goes on in vain.
+    /// The caller no longer waits. A server without cancellation runs the action to its end.
     fn cancel(&self, name: &str) {
         if name.is_empty() {
             return;
@@ -216,7 +216,7 @@ impl Operated {
         Self { name: String::new(), queued: Instant::now(), running: None, is_anew: false }
     }
 
-    /// Takes note of what the server says, an `Operation`, which may be the end.
+    /// Processes an `Operation` message, which may report the end.
     fn heard(&mut self, operation: &[u8]) -> Result<Option<End>, Failure> {
         const NAME: u32 = 1;
         const METADATA: u32 = 2;
@@ -233,7 +233,7 @@ impl Operated {
             return match (present(RESPONSE)?, present(ERROR)?) {
                 (Some(response), _) => self.ended(field(response, VALUE)?).map(Some),
                 (None, Some(status)) => Ok(Some(End::Answer(not_run(status, b"")?))),
-                (None, None) => Err(Status::data_loss("the action is done, and there is no result").into()),
+                (None, None) => Err(Status::data_loss("the action is done, but has no result").into()),
             };
         }
         let stage = match present(METADATA)? {
@@ -242,7 +242,7 @@ impl Operated {
         };
         let is_waiting =
             [Stage::Queued, Stage::CacheCheck].iter().any(|waiting| stage == Some(*waiting as u64));
-        // Who says nothing of a queue has none.
+        // A server that never reports a queued state has no queue.
         if !is_waiting && self.running.is_none() {
             self.running = Some(Instant::now());
         }
@@ -262,7 +262,7 @@ impl Operated {
             return Ok(End::Answer(not_run(status, field(response, MESSAGE)?)?));
         }
         let Some(result) = result else {
-            return Ok(End::Answer(Answer::NotRun("the server gives no result".to_owned())));
+            return Ok(End::Answer(Answer::NotRun("the server returned no result".to_owned())));
         };
         let failed = number(result, EXIT_CODE)? != 0;
         if number(response, CACHED)? != 0 && failed && !self.is_anew {
@@ -298,12 +298,12 @@ fn not_run(status: &[u8], message: &[u8]) -> Result<Answer, Status> {
     Ok(Answer::NotRun(format!("{:?}: {}", code(status)?, said.join("; "))))
 }
 
-/// The blobs that a status of gRPC says are not there.
+/// The blobs that a gRPC status reports as missing.
 fn missing_of(status: &Status) -> Option<Vec<BlobDigest>> {
     missing_blobs(status.code(), status.details())
 }
 
-/// The blobs that a status says are not there, in a `google.rpc.PreconditionFailure` among its details; none for any
+/// The blobs that a status reports as missing, in a `google.rpc.PreconditionFailure` among its details; `None` for any
 /// other status.
 fn missing_blobs(code: Code, status: &[u8]) -> Option<Vec<BlobDigest>> {
     const DETAILS: u32 = 3;
@@ -329,10 +329,10 @@ fn missing_blobs(code: Code, status: &[u8]) -> Option<Vec<BlobDigest>> {
     (!missing.is_empty()).then_some(missing)
 }
 
-/// So many blobs that are not there are taken note of.
+/// Limit on the missing blobs that are recorded.
 const MAX_MISSING: usize = 100_000;
 
-/// The blob in `blobs/HASH/SIZE`, with or without the digest function in between.
+/// The blob in `blobs/HASH/SIZE`, with or without a digest function in between.
 fn blob_of(subject: &str) -> Option<BlobDigest> {
     let mut words = subject.rsplit('/');
     let n_bytes = words.next()?.parse().ok()?;
@@ -350,7 +350,7 @@ mod tests {
 
     use super::*;
 
-    /// `google.rpc.PreconditionFailure`, of which the interface's crate has no type.
+    /// `google.rpc.PreconditionFailure`, which the API's crate does not define.
     #[derive(Clone, PartialEq, Eq, prost::Message)]
     struct PreconditionFailure {
         #[prost(message, repeated, tag = "1")]
@@ -393,7 +393,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_waits_for_a_worker_as_long_as_the_server_says_so() {
+    fn an_action_is_queued_as_long_as_the_server_reports_it() {
         let task = Task {
             action: BlobDigest::of(b""),
             function: crate::function::DigestFunction::Blake3,

@@ -1,7 +1,8 @@
-//! Calls that give their answers as the bytes that came, for answers with lists in them.
+//! Calls that return the raw bytes of a response, for responses that contain lists.
 //!
-//! A generated decoder makes an object of some hundred bytes of every two bytes that say "one more, and empty": an
-//! answer of 32 MiB became more than 2 GB. Reading an answer with [`mc_ir::protobuf`] needs no memory beyond its bytes.
+//! A generated decoder creates an object of several hundred bytes for every two bytes that encode an empty list
+//! element: a response of 32 MiB grew to more than 2 GB. Parsing with [`mc_ir::protobuf`] needs no memory beyond the
+//! bytes of the response.
 
 use std::marker::PhantomData;
 
@@ -18,12 +19,12 @@ use crate::transports::grpc::call_log::LoggedChannel;
 pub(crate) struct Method {
     /// The path.
     pub(crate) path: &'static str,
-    /// The longest message that is taken.
+    /// Limit on the size of a response message.
     pub(crate) limit: usize,
 }
 
 impl Method {
-    /// Calls a method that answers with one message.
+    /// Calls a method that returns one message.
     pub(crate) async fn call<T: Message + 'static>(
         &self,
         channel: LoggedChannel,
@@ -34,7 +35,7 @@ impl Method {
         Ok(answer.into_inner())
     }
 
-    /// Calls a method that answers with a stream of messages.
+    /// Calls a method that returns a stream of messages.
     pub(crate) async fn stream<T: Message + 'static>(
         &self,
         channel: LoggedChannel,
@@ -53,7 +54,7 @@ impl Method {
     }
 }
 
-/// Requests are messages; answers are bytes.
+/// Codec whose requests are messages and whose responses are bytes.
 struct Raw<T>(PhantomData<T>);
 
 impl<T> Default for Raw<T> {

@@ -1,4 +1,5 @@
-//! A blob as it comes over ByteStream: a few messages ahead of whoever reads it, so that neither waits for the other.
+//! A blob read over ByteStream. A few messages are received ahead of the reader, so that neither side waits for the
+//! other.
 
 use std::io::{self, Read};
 use std::time::Duration;
@@ -15,20 +16,20 @@ use crate::function::DigestFunction;
 use crate::transports::grpc::connection::{Connection, Failure, as_io, silent};
 use crate::transports::grpc::resource::{Travel, reading};
 
-/// Messages that wait to be read, besides one on either side; a message has at most [`MAX_MESSAGE`] bytes.
+/// Messages buffered between receiver and reader, besides one on either side; a message has at most [`MAX_MESSAGE`]
+/// bytes.
 const N_AHEAD: usize = 1;
 
-/// The longest message that is taken: servers keep below 4 MiB, which is what clients take unless they are told
-/// otherwise.
+/// Limit on a message: servers stay below 4 MiB, the default limit of clients.
 const MAX_MESSAGE: usize = (4 << 20) + (64 << 10);
 
-/// Bytes that a compressed blob may have besides twice its own: many small frames, each with a head.
+/// Extra bytes allowed for a compressed blob, besides twice its size: many small frames, each with a header.
 const MAX_OVERHEAD: u64 = 1 << 20;
 
-/// The longest window of a compressed stream, in bits: what zstd's own levels need at most.
+/// Limit on the window of a compressed stream, as a power of two: the most that zstd's own levels need.
 const MAX_WINDOW_LOG: u32 = 27;
 
-/// Opens a blob from byte `first` on; `None` when it is not there.
+/// Opens a blob from byte `first` on; `None` if it does not exist.
 pub(crate) fn open(
     connection: &Connection,
     function: DigestFunction,
@@ -43,7 +44,7 @@ pub(crate) fn open(
         let request = connection.request_about(&resource_name, message)?;
         let mut client =
             ByteStreamClient::new(connection.channel.clone()).max_decoding_message_size(MAX_MESSAGE);
-        // Some servers say only with the first message that a blob is not there.
+        // Some servers report a missing blob only in place of the first message.
         let opened = connection.wait(async {
             let mut stream = client.read(request).await?.into_inner();
             let message = stream.message().await?;
@@ -51,7 +52,7 @@ pub(crate) fn open(
         });
         match opened {
             Ok(opened) => Ok(Some(opened)),
-            // Past its end there is nothing: what is there is shorter than it should be.
+            // The blob is shorter than expected, so there is nothing from this byte on.
             Err(status) if matches!(status.code(), Code::NotFound | Code::OutOfRange) => Ok(None),
             Err(status) => Err(Failure::Status(status)),
         }
@@ -63,7 +64,7 @@ pub(crate) fn open(
         Travel::Plain => Box::new(reader),
         Travel::Zstd => {
             let failed = |error: io::Error| RemoteError::Local(format!("Cannot start zstd: {error}"));
-            // Frames may be empty, and the decoder would read them for ever.
+            // Frames may be empty, so the decoder could read forever.
             let reader = reader.take(blob.n_bytes.saturating_mul(2).saturating_add(MAX_OVERHEAD));
             let mut decoder = zstd::stream::read::Decoder::new(reader).map_err(failed)?;
             decoder.window_log_max(MAX_WINDOW_LOG).map_err(failed)?;
@@ -72,7 +73,7 @@ pub(crate) fn open(
     }))
 }
 
-/// The messages of a stream as a reader.
+/// A reader over the messages of a stream.
 struct Messages {
     waiting: Receiver<Result<Vec<u8>, Status>>,
     current: Vec<u8>,
@@ -88,10 +89,10 @@ impl Messages {
     ) -> Self {
         let (sender, waiting) = channel(N_AHEAD);
         let Some(first) = first else { return Self { waiting, current: Vec::new(), n_read: 0 } };
-        // It ends with the stream, and also when nobody reads any more.
+        // The task ends with the stream, or when the reader is dropped.
         connection.runtime.spawn(async move {
             loop {
-                // A message without bytes says nothing either.
+                // An empty message does not count as progress.
                 let next = async {
                     loop {
                         match stream.message().await {

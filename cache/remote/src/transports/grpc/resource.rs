@@ -1,22 +1,22 @@
-//! Names of blobs in ByteStream.
+//! Resource names of blobs in ByteStream.
 //!
 //! ```text
 //! read   {instance/}blobs/{function/}HASH/SIZE
 //! write  {instance/}uploads/UUID/blobs/{function/}HASH/SIZE
 //! ```
 //!
-//! `compressed-blobs/zstd` stands for `blobs` where the bytes travel compressed; hash and size are of the plain ones.
-//! The function is named where it cannot be told from the hash: `blake3`, but not `sha256`.
-//! Source: build/bazel/remote/execution/v2/remote_execution.proto.
+//! `compressed-blobs/zstd` replaces `blobs` if the bytes are compressed; hash and size are of the uncompressed bytes.
+//! The function is included if the hash length does not imply it: `blake3`, but not `sha256`. Source:
+//! build/bazel/remote/execution/v2/remote_execution.proto.
 
 use mc_digest::digest::BlobDigest;
 
 use crate::function::DigestFunction;
 
-/// How bytes travel.
+/// Encoding of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Travel {
-    /// As they are.
+    /// Uncompressed.
     Plain,
     /// Compressed with zstd.
     Zstd,
@@ -38,7 +38,7 @@ fn of_instance(instance: &str, rest: &str) -> String {
     if instance.is_empty() { rest.to_owned() } else { format!("{instance}/{rest}") }
 }
 
-/// Where a blob is read.
+/// Resource name for reading a blob.
 pub(crate) fn reading(
     instance: &str,
     function: DigestFunction,
@@ -48,7 +48,7 @@ pub(crate) fn reading(
     of_instance(instance, &blob(function, travel, digest))
 }
 
-/// Where a blob is written, by one writer of this name.
+/// Resource name for one upload of a blob.
 pub(crate) fn writing(
     instance: &str,
     function: DigestFunction,
@@ -59,10 +59,10 @@ pub(crate) fn writing(
     of_instance(instance, &format!("uploads/{uuid}/{}", blob(function, travel, digest)))
 }
 
-/// A name that no other writer has.
+/// A unique id for an upload.
 pub(crate) fn uuid() -> String {
     let mut bytes = [0_u8; 16];
-    // Without randomness of the system, names would only have to differ within this machine's; none is without it.
+    // There is no fallback without system randomness: ids must be unique across machines.
     ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
         .expect("the system has randomness");
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_the_specification() {
+    fn resource_names_match_the_specification() {
         let digest = BlobDigest::of(b"abc");
         let hash = digest.hash;
         let read = |instance, function, travel| reading(instance, function, travel, &digest);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn writers_have_names_of_their_own() {
+    fn each_upload_has_a_unique_name() {
         let (one, two) = (uuid(), uuid());
         assert_ne!(one, two);
         assert_eq!((one.len(), &one[14..15]), (36, "4"));

@@ -1,4 +1,4 @@
-//! Which failures pass, and how long is waited before a request is repeated.
+//! Selection of failures that justify a retry, and the wait before it.
 
 use std::collections::hash_map::RandomState;
 use std::error::Error as _;
@@ -12,11 +12,11 @@ use tonic::{Code, Status};
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Whether the same request may succeed a moment later.
+/// Returns true if the same request may succeed a moment later.
 pub(crate) fn is_passing(status: &Status) -> bool {
     match status.code() {
         Code::Unavailable | Code::ResourceExhausted | Code::Aborted => true,
-        // A connection that ended shows as one of these, with the reason beneath.
+        // A closed connection is reported as one of these codes, with the reason as source.
         Code::Unknown | Code::Internal | Code::Cancelled => status.source().is_some() || is_stream(status),
         _ => false,
     }
@@ -26,10 +26,9 @@ fn is_stream(status: &Status) -> bool {
     ["h2 protocol error", "connection", "transport"].iter().any(|word| status.message().contains(word))
 }
 
-/// The wait before a request is repeated that failed so often: the time that the server asks for, or else one that
-/// doubles with every failure.
+/// The wait before a retry: the time that the server requests, or one that doubles with every failure.
 ///
-/// * `longest`: no server is waited for longer, whatever it asks for
+/// * `longest`: limit on the wait, even if the server requests more
 pub(crate) fn delay(n_failed: u32, status: &Status, longest: Duration) -> Duration {
     match asked_for(status) {
         Some(asked) => drawn_out(asked.min(longest)).min(longest),
@@ -37,20 +36,20 @@ pub(crate) fn delay(n_failed: u32, status: &Status, longest: Duration) -> Durati
     }
 }
 
-/// A wait, longer by up to a half, so that many who failed together do not come back together.
+/// Adds random jitter of up to one half, so that many clients that failed together do not return together.
 fn drawn_out(wait: Duration) -> Duration {
     let random = RandomState::new().hash_one(wait) % 512;
     wait + wait.mul_f64(random as f64 / 1024.0)
 }
 
-/// `google.rpc.RetryInfo`, of which the interface's crate has no type.
+/// `google.rpc.RetryInfo`, which the API's crate does not define.
 #[derive(Clone, PartialEq, prost::Message)]
 struct RetryInfo {
     #[prost(message, optional, tag = "1")]
     retry_delay: Option<protobuf::Duration>,
 }
 
-/// How long the server wants to be left alone; `None` where it does not say.
+/// The wait that the server requests; `None` if it does not say.
 fn asked_for(status: &Status) -> Option<Duration> {
     let details = rpc::Status::decode(status.details()).ok()?.details;
     let info = details.iter().find(|detail| detail.type_url.ends_with("/google.rpc.RetryInfo"))?;
@@ -64,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wrong_with_a_request_does_not_pass() {
+    fn errors_of_the_request_are_not_transient() {
         for code in [Code::InvalidArgument, Code::PermissionDenied, Code::Unauthenticated, Code::NotFound] {
             assert!(!is_passing(&Status::new(code, "")), "{code:?}");
         }
@@ -74,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_and_end() {
+    fn delays_double_up_to_a_limit() {
         for (n_failed, base) in [(1, 100), (2, 200), (4, 800), (40, 5000)] {
             let waited = delay(n_failed, &Status::unavailable(""), Duration::from_secs(60)).as_millis();
             assert!((base..=base * 3 / 2).contains(&waited), "{waited}");
@@ -82,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_may_ask_for_another_wait() {
+    fn a_server_may_request_another_wait() {
         let asking = |seconds, nanos| {
             let info = RetryInfo { retry_delay: Some(protobuf::Duration { seconds, nanos }) };
             let detail = protobuf::Any {

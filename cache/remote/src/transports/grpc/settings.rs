@@ -1,4 +1,4 @@
-//! How a server that speaks gRPC is reached, and who asks it.
+//! Address, credentials and options of a gRPC server.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,19 +12,19 @@ use mc_fetch::url::Url;
 use crate::function::DigestFunction;
 use crate::transports::grpc::call_log::CallLog;
 
-/// Where a server is.
+/// Address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// `grpc://host:port`: in the clear.
+    /// `grpc://host:port`: unencrypted.
     Plain(Url),
     /// `grpcs://host:port`: over TLS.
     Tls(Url),
-    /// `unix:/path`: a socket of this machine.
+    /// `unix:/path`: a Unix socket on this machine.
     Unix(String),
 }
 
 impl Place {
-    /// What credentials are looked up for; none for a socket of this machine.
+    /// Address for the lookup of credentials; `None` for a socket of this machine.
     pub fn url(&self) -> Option<&Url> {
         match self {
             Self::Plain(url) | Self::Tls(url) => Some(url),
@@ -44,35 +44,35 @@ impl fmt::Display for Place {
     }
 }
 
-/// Everything about a connection.
+/// Settings of a connection.
 pub struct Settings {
-    /// Where the server is.
+    /// Address of the server.
     pub place: Place,
-    /// Which of the caches that it keeps.
+    /// Instance name: one of the caches on the server.
     pub instance: String,
-    /// Who asks.
+    /// Credentials for the server.
     pub credentials: Credentials,
-    /// Headers of every request.
+    /// Additional headers of every request.
     pub headers: Vec<SecretHeader>,
     /// Certificates and keys.
     pub pem: Pem,
-    /// How long a connection may take, and the first answer over it.
+    /// Time limit for a connection and its first response.
     pub connect: Duration,
-    /// How long the server may say nothing.
+    /// Time limit without data from the server.
     pub idle: Duration,
-    /// How often a request is repeated that failed in passing.
+    /// Number of retries after a transient failure.
     pub n_retries: u32,
-    /// The digest function to use, where the user names one.
+    /// The digest function to use, if the user selects one.
     pub function: Option<DigestFunction>,
-    /// Whether blobs that shrink are sent and asked for compressed, where the server can.
+    /// True to compress transfers of compressible blobs, if the server supports it.
     pub compress: bool,
-    /// From how many bytes on that is tried.
+    /// Minimum size in bytes for compression.
     pub compress_from: u64,
-    /// Whether large blobs travel as the chunks that are new, where the server can.
+    /// True to transfer only the missing chunks of large blobs, if the server supports it.
     pub chunk: bool,
-    /// How often a connection on which something is under way is tried; `None` for never.
+    /// Interval between keep-alive pings while a request is in progress; `None` for no pings.
     pub keep_alive: Option<Duration>,
-    /// Where calls are logged.
+    /// Log of calls.
     pub log: Option<Arc<CallLog>>,
     /// The version of this program.
     pub version: &'static str,

@@ -1,4 +1,4 @@
-//! A server that speaks the Remote Execution API, as a transport.
+//! A server with the Remote Execution API, as a transport.
 
 use std::io::Read;
 use std::sync::OnceLock;
@@ -32,7 +32,7 @@ const GET_RESULT: Method = Method {
     limit: MAX_RESULT as usize,
 };
 
-/// The answer repeats the result.
+/// The response repeats the result.
 const UPDATE_RESULT: Method =
     Method { path: "/build.bazel.remote.execution.v2.ActionCache/UpdateActionResult", ..GET_RESULT };
 
@@ -46,43 +46,43 @@ const READ_BATCH: Method = Method {
     limit: 8 << 20,
 };
 
-/// With what is said of each blob that was not taken.
+/// The response contains a status for each rejected blob.
 const UPDATE_BATCH: Method = Method {
     path: "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs",
     limit: 8 << 20,
 };
 
-/// Digests in one question: some 80 bytes each, far below the limit of a message.
+/// Digests per request, at about 80 bytes each: far below the limit of a message.
 const MAX_DIGESTS: usize = 10_000;
 
-/// Bytes that each blob of a batch needs besides its own.
+/// Overhead in bytes per blob of a batch.
 const PER_BLOB: u64 = 128;
 
-/// Larger blobs travel alone.
+/// Larger blobs are transferred on their own.
 const MAX_IN_BATCH: u64 = 512 << 10;
 
-/// How much of a blob tells whether it shrinks.
+/// Size of the sample that decides about compression.
 const SAMPLE: usize = 64 << 10;
 
-/// A server.
+/// A gRPC server.
 pub struct Grpc {
     pub(crate) connection: Connection,
     agreed: OnceLock<Result<NegotiatedCapabilities, String>>,
 }
 
 impl Grpc {
-    /// The server that the settings lead to. It is asked when something is first wanted of it.
+    /// Creates a client for the server in the settings. The first operation connects.
     ///
     /// # Errors
-    /// When certificates, keys or headers cannot be used.
+    /// Fails if certificates, keys or headers cannot be used.
     pub fn new(settings: Settings) -> Result<Self, RemoteError> {
         Ok(Self { connection: Connection::new(settings)?, agreed: OnceLock::new() })
     }
 
-    /// What was agreed upon; asked once.
+    /// The negotiated capabilities; requested once.
     ///
     /// # Errors
-    /// When the server cannot be reached, or knows no digest function of ours.
+    /// Fails if the server cannot be reached, or supports no common digest function.
     pub fn agreed(&self) -> Result<&NegotiatedCapabilities, RemoteError> {
         let agreed = self.agreed.get_or_init(|| {
             NegotiatedCapabilities::with(&self.connection).map_err(|error| error.to_string())
@@ -90,7 +90,7 @@ impl Grpc {
         agreed.as_ref().map_err(|reason| RemoteError::Unusable(reason.clone()))
     }
 
-    /// The way to the server.
+    /// The connection to the server.
     pub fn connection(&self) -> &Connection {
         &self.connection
     }
@@ -99,17 +99,17 @@ impl Grpc {
         self.connection.settings.instance.clone()
     }
 
-    /// Calls whose answers have no lists in them.
+    /// Client for calls whose responses contain no lists.
     pub(crate) fn blobs(&self) -> ContentAddressableStorageClient<LoggedChannel> {
         ContentAddressableStorageClient::new(self.connection.channel.clone())
     }
 
-    /// The way to the server.
+    /// The connection to the server.
     pub(crate) fn channel(&self) -> LoggedChannel {
         self.connection.channel.clone()
     }
 
-    /// Blobs in groups that fit into a batch; what is too large for any is left out.
+    /// Groups blobs into batches; leaves out those that are too large for any batch.
     fn batches<'a, T>(
         &self,
         agreed: &NegotiatedCapabilities,
@@ -143,19 +143,19 @@ impl Grpc {
     }
 }
 
-/// Whether a stretch from the middle of a blob becomes a tenth smaller: text does, weights do not.
+/// Returns true if a sample from the middle of a blob compresses by a tenth or more: text does, weights do not.
 fn shrinks(bytes: &[u8]) -> bool {
     let start = (bytes.len() / 2).saturating_sub(SAMPLE / 2);
     let sample = &bytes[start..bytes.len().min(start + SAMPLE)];
     zstd::bulk::compress(sample, 1).is_ok_and(|compressed| compressed.len() < sample.len() / 10 * 9)
 }
 
-/// What a request for several blobs is about.
+/// Description of a request for several blobs.
 fn n_blobs(n: usize) -> String {
     format!("{n} {}", if n == 1 { "blob" } else { "blobs" })
 }
 
-/// A digest as the interface writes it.
+/// A digest in the API's encoding.
 pub(crate) fn wire(digest: &BlobDigest) -> WireDigest {
     WireDigest { hash: digest.hash.to_string(), size_bytes: digest.n_bytes as i64 }
 }
@@ -194,7 +194,7 @@ impl Transport for Grpc {
         if !agreed.takes_results {
             return Err(self
                 .connection
-                .failed("UpdateActionResult", &Status::permission_denied("results may only be read")));
+                .failed("UpdateActionResult", &Status::permission_denied("results are read-only")));
         }
         let sent = result;
         let result = ActionResult::decode(sent)
@@ -230,7 +230,7 @@ impl Transport for Grpc {
                     },
                 )?;
                 let answer = self.connection.wait(FIND_MISSING.call(self.channel(), request))?;
-                // No more are missing than were asked about.
+                // At most all requested blobs are missing.
                 Ok(answers::digests(&answer, MISSING, some.len())?)
             })?;
             missing.extend(answer);
@@ -242,7 +242,7 @@ impl Transport for Grpc {
         let agreed = self.agreed()?;
         let Settings { compress, compress_from, .. } = self.connection.settings;
         let is_asked = compress && agreed.zstd;
-        // Weights do not shrink, and they are what is large.
+        // Weights do not compress, and large blobs are weights.
         let is_small = (compress_from..=MAX_IN_BATCH).contains(&blob.n_bytes);
         let travel = if is_asked && is_small { Travel::Zstd } else { Travel::Plain };
         read::open(&self.connection, agreed.function, travel, blob, first)
@@ -329,10 +329,10 @@ impl Transport for Grpc {
         let Settings { compress, compress_from, chunk, keep_alive, .. } = &self.connection.settings;
         let compression = match (agreed.zstd, compress) {
             (false, _) => "not offered".to_owned(),
-            (true, false) => "zstd offered, not asked for".to_owned(),
+            (true, false) => "zstd offered, not used".to_owned(),
             (true, true) => format!("zstd from {compress_from} bytes on"),
         };
-        let offered = |is| if is && !chunk { "yes, not asked to".to_owned() } else { yes(is) };
+        let offered = |is| if is && !chunk { "yes, not used".to_owned() } else { yes(is) };
         let kept_alive = keep_alive.map_or("no".to_owned(), |every| format!("every {every:?}"));
         Ok(vec![
             ("interface", format!("Remote Execution API {}", agreed.versions)),
@@ -353,7 +353,7 @@ impl Transport for Grpc {
 }
 
 impl Grpc {
-    /// Some servers offer a digest function and then check what is sent with another.
+    /// Some servers advertise one digest function but verify uploads with another.
     fn refused(&self, agreed: &NegotiatedCapabilities, status: Status) -> Failure {
         if status.code() != Code::InvalidArgument {
             return Failure::Status(status);
@@ -363,7 +363,7 @@ impl Grpc {
             DigestFunction::Sha256 => ("SHA-256", "blake3"),
         };
         let reason = format!(
-            "{} offers {ours} and refuses what is sent with it ({}); try `--remote-digest-function={other}`",
+            "{} advertises {ours} but rejects uploads with it ({}); try `--remote-digest-function={other}`",
             self.name(),
             status.message()
         );
@@ -378,7 +378,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_go_over_the_wire_and_back() {
+    fn digests_survive_a_round_trip() {
         let digest = BlobDigest::of(b"abc");
         let back = |digest: WireDigest| decode_digest(&digest.encode_to_vec()).ok();
         assert_eq!(back(wire(&digest)), Some(digest));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn text_shrinks_and_noise_does_not() {
+    fn text_compresses_and_noise_does_not() {
         assert!(shrinks("the same words again and again ".repeat(1000).as_bytes()));
         let noise: Vec<u8> =
             (0..8000_u64).flat_map(|seed| *BlobDigest::of(&seed.to_le_bytes()).hash.as_bytes()).collect();

@@ -1,4 +1,4 @@
-//! A blob as it goes over ByteStream: in pieces, taken up where the server has it up to, where the server can say so.
+//! A blob uploaded over ByteStream: in messages, resumed at the server's committed size if the server reports it.
 
 use std::io::{self, Read};
 use std::thread;
@@ -17,39 +17,39 @@ use crate::transports::grpc::connection::{Connection, silent};
 use crate::transports::grpc::resource::{Travel, uuid, writing};
 use crate::transports::grpc::retry_delay::{delay, is_passing};
 
-/// Bytes in one message: large enough that few are needed, small enough for every server's limit.
+/// Bytes per message: large enough for few messages, small enough for every server's limit.
 const MESSAGE: usize = 1 << 18;
 
-/// Bytes after which it is told that they are on their way: letting go of their memory halts all threads for a moment.
-const TOLD: usize = 1 << 22;
+/// Bytes between two progress reports: releasing memory after each report briefly stops all threads.
+const REPORT_INTERVAL: usize = 1 << 22;
 
-/// Messages that wait to be sent.
+/// Messages buffered for sending.
 const N_AHEAD: usize = 2;
 
-/// How often a blob is sent on from somewhere: a server that takes a little more each time is as good as none.
+/// Limit on the tries per blob, even with progress: a server that accepts a few bytes at a time is useless.
 const MAX_TRIES: u32 = 50;
 
-/// Compression that is about as fast as a network: what is larger than that loses time.
+/// About as fast as a network; stronger compression would cost time.
 const ZSTD_LEVEL: i32 = 1;
 
-/// A blob that is sent.
+/// An upload of a blob.
 pub(crate) struct Sending<'a> {
-    /// The way to the server.
+    /// The connection to the server.
     pub(crate) connection: &'a Connection,
-    /// How blobs are named there.
+    /// The server's digest function.
     pub(crate) function: DigestFunction,
-    /// How the bytes travel.
+    /// Encoding of the transfer.
     pub(crate) travel: Travel,
-    /// Its name there.
+    /// Its server digest.
     pub(crate) blob: &'a BlobDigest,
     /// Its bytes.
     pub(crate) bytes: &'a [u8],
-    /// AuthHeaders how many of them are on their way.
+    /// Called with the number of bytes sent so far.
     pub(crate) sent: &'a dyn Fn(usize),
 }
 
 impl Sending<'_> {
-    /// Sends it, whole or from where an earlier try ended.
+    /// Uploads the blob, resuming where an earlier try ended.
     pub(crate) fn send(&self) -> Result<(), RemoteError> {
         let Self { connection, function, travel, blob, bytes, .. } = *self;
         let (mut name, mut first, mut furthest, mut n_failed, mut n_tries) = (None, 0, 0, 0, 0);
@@ -67,14 +67,14 @@ impl Sending<'_> {
             }
             n_failed += 1;
             thread::sleep(delay(n_failed, &status, connection.settings.idle));
-            // Compressed bytes are not the same twice, as far as the server knows.
+            // A second compressed stream may differ from the first, so it cannot be resumed.
             let committed = match travel {
                 Travel::Plain => committed(connection, resource_name)?,
                 Travel::Zstd => None,
             };
             match committed.filter(|&n| n < bytes.len()) {
                 Some(n) => {
-                    // Further than ever, not only than the last time: servers may go back and forth.
+                    // Progress means beyond the furthest position, not only the last: a server may move back and forth.
                     if n > furthest {
                         (furthest, n_failed) = (n, 0);
                     }
@@ -86,7 +86,7 @@ impl Sending<'_> {
     }
 }
 
-/// How many bytes of an interrupted write the server has; `None` when it cannot say.
+/// Number of bytes of an interrupted write that the server has; `None` if it does not report that.
 fn committed(connection: &Connection, resource_name: &str) -> Result<Option<usize>, RemoteError> {
     let message = QueryWriteStatusRequest { resource_name: resource_name.to_owned() };
     let request = connection.request_about(resource_name, message)?;
@@ -96,7 +96,7 @@ fn committed(connection: &Connection, resource_name: &str) -> Result<Option<usiz
 }
 
 impl Sending<'_> {
-    /// One try. The outer error is not of the server.
+    /// One try. The outer error is local, the inner one is the server's.
     fn once(&self, resource_name: &str, first: usize) -> Result<Result<(), Status>, RemoteError> {
         let Self { connection, travel, bytes, .. } = *self;
         let idle = connection.settings.idle;
@@ -126,11 +126,11 @@ impl Sending<'_> {
                 .block_on(async { tokio::time::timeout(idle, sender.send(message)).await })
             {
                 Ok(Ok(())) if finish_write => break,
-                Ok(Ok(())) if travel == Travel::Plain && (offset - first).is_multiple_of(TOLD) => {
+                Ok(Ok(())) if travel == Travel::Plain && (offset - first).is_multiple_of(REPORT_INTERVAL) => {
                     (self.sent)(offset);
                 }
                 Ok(Ok(())) => {}
-                // The server has answered already: it has the blob, or does not want it.
+                // The server has already responded: it has the blob or refuses it.
                 Ok(Err(_)) => break,
                 Err(_) => {
                     is_silent = true;
@@ -152,14 +152,14 @@ impl Sending<'_> {
     }
 }
 
-/// How long the answer may take: a server reads and hashes what it has taken before it says so.
+/// Timeout for the response: a server first reads and hashes all bytes.
 fn answer_time(idle: Duration, n_bytes: usize) -> Duration {
     const BYTES_PER_SECOND: f64 = 20e6;
     idle + Duration::from_secs_f64(n_bytes as f64 / BYTES_PER_SECOND)
 }
 
-/// Whether all was taken. A server that had the blob already says its whole size at once; one that took compressed
-/// bytes says how many these were, or -1.
+/// Checks that the server received everything. A server that already had the blob reports its full size at once; after
+/// a compressed upload it reports the number of compressed bytes, or -1.
 fn check(answer: &WriteResponse, travel: Travel, n_bytes: usize, n_sent: usize) -> Result<(), Status> {
     let n_taken = answer.committed_size;
     let is_whole =
@@ -167,10 +167,10 @@ fn check(answer: &WriteResponse, travel: Travel, n_bytes: usize, n_sent: usize) 
     if is_whole {
         return Ok(());
     }
-    Err(Status::aborted(format!("it took {n_taken} of {n_bytes} bytes")))
+    Err(Status::aborted(format!("it accepted {n_taken} of {n_bytes} bytes")))
 }
 
-/// What is sent.
+/// Source of the bytes to send.
 enum Source<'a> {
     Plain(&'a [u8]),
     Zstd(Box<zstd::stream::read::Encoder<'static, io::BufReader<&'a [u8]>>>),
@@ -184,7 +184,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// The bytes of the next message: full ones but for the last time, when less is left.
+    /// The bytes of the next message; all messages but the last are full.
     fn next(&mut self) -> io::Result<Vec<u8>> {
         let mut message = Vec::with_capacity(MESSAGE);
         match self {
@@ -200,10 +200,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_not_taken_is_noticed() {
+    fn an_incomplete_write_is_detected() {
         let answer = |committed_size| WriteResponse { committed_size };
         assert!(check(&answer(10), Travel::Plain, 10, 10).is_ok());
-        // It was there before the last piece was sent.
+        // The server had the blob before the last message was sent.
         assert!(check(&answer(10), Travel::Plain, 10, 4).is_ok());
         assert!(check(&answer(9), Travel::Plain, 10, 10).is_err());
         assert!(check(&answer(-1), Travel::Plain, 10, 10).is_err());
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_to_travel_give_all_bytes() {
+    fn both_encodings_yield_all_bytes() {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|index| (index / 1000) as u8).collect();
         let sent = |travel| {
             let mut source = Source::new(travel, &bytes).unwrap();
