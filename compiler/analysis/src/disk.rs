@@ -126,7 +126,8 @@ impl FileSystem for Disk {
     }
 
     fn fetched(&self, origin: &Origin) -> Result<String, SourceError> {
-        let refused = |message, is_missing| SourceError { path: String::new(), message, is_missing, help: None };
+        let refused =
+            |message, is_missing| SourceError { path: String::new(), message, is_missing, help: None };
         let folder = (self.fetched)(origin)
             .map_err(|NotFetched { message, is_pinned }| refused(message, is_pinned))?;
         folder.into_os_string().into_string().map_err(|folder| {

@@ -134,7 +134,8 @@ impl Rule for Gguf {
         let calibration =
             imatrix.as_ref().filter(|_| is_weighed).and_then(|imatrix| imatrix.calibration.clone());
         let types = type_shares(planned.iter().map(|tensor| &tensor.plane));
-        let shown_recipe = recipe.map_or_else(|| recipe_of_copy(&model, &types), |recipe| recipe.name.to_owned());
+        let shown_recipe =
+            recipe.map_or_else(|| recipe_of_copy(&model, &types), |recipe| recipe.name.to_owned());
         let container = Container::new(
             (EXPORTER, MODEL_FILE),
             (&name, identity.clone()),

@@ -17,6 +17,6 @@ pub(crate) mod progress;
 pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod table;
-pub(crate) mod tracker;
 pub(crate) mod targets;
+pub(crate) mod tracker;
 pub(crate) mod warning;

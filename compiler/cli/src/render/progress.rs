@@ -159,7 +159,9 @@ impl EventSink for Progress {
             Event::Warning(about) => self.shared.streams.error_markup(&warning(&text(about))),
             Event::StoreTrimmed { collected } => {
                 let (removed, left) = (size(collected.n_bytes_removed()), size(collected.n_bytes_after));
-                self.shared.streams.note(&format!("removed {removed} from the store, which has {left} now\n"));
+                self.shared
+                    .streams
+                    .note(&format!("removed {removed} from the store, which has {left} now\n"));
             }
         }
     }
