@@ -16,7 +16,7 @@ cp README.md CHANGELOG.md LICENSE-MIT LICENSE-APACHE "$work/$name/"
 for shell in bash zsh fish; do
     "$binary" completions "$shell" >"$work/$name/completions/mc.$shell"
 done
-"$binary" man "$work/$name/man"
+"$binary" man --out "$work/$name/man"
 tar -C "$work" -czf "$name.tar.gz" "$name"
 if command -v sha256sum >/dev/null; then
     sha256sum "$name.tar.gz" >"$name.tar.gz.sha256"
