@@ -32,6 +32,7 @@ fn check(target: &str, code: i32, expected: &[&str], damage: impl FnOnce(&Sandbo
     let sandbox = Sandbox::new();
     let published = sandbox.path("mc-out/models");
     fs::create_dir_all(&published).unwrap();
+    fs::write(sandbox.path("mc-out/CACHEDIR.TAG"), "").unwrap();
     fs::write(published.join("kept"), "").unwrap();
     damage(&sandbox);
     let ran = sandbox.mc(&["build", target]).exits(code);
@@ -115,7 +116,7 @@ fn inconsistent_headers_are_reported_with_the_tensor() {
         change_bytes(&sandbox.path(WEIGHTS), |bytes| bytes[..8].copy_from_slice(&i64::MAX.to_le_bytes()));
     });
     check_header("its bytes begin at 0 of the data", |header| header[norm]["data_offsets"] = json!([0, 512]));
-    let beyond = "`data_offsets` 99999999990..99999999990502 do not";
+    let beyond = "`data_offsets` are 99999999990..99999999990502";
     check_header(beyond, |header| {
         header[norm]["data_offsets"] = json!([99_999_999_990_u64, 99_999_999_990_502_u64]);
     });
@@ -218,7 +219,7 @@ fn a_truncated_or_inconsistent_gguf_is_one_error() {
     let both = ["inspect", "run"];
     check(&both, &[], "cut off at byte 0");
     check(&both, &whole[..4], "cut off at byte 4");
-    check(&both, &whole[..1000], "within key `tokenizer.ggml.pre`");
+    check(&both, &whole[..1000], "within the name of key 19");
     check(&both, &whole[..whole.len() - 100_000], "the file has 2794912");
 
     let at = |name: &str| {

@@ -208,7 +208,7 @@ fn unreachable_workers_cost_one_warning() {
     assert!(built.stderr.contains("The workers of grpc://127.0.0.1:1 did not run"), "{}", built.stderr);
     assert_eq!(built.digests(), Template::get().gguf.digests());
     let ran = sandbox.mc(&["build", "--remote-executor=http://127.0.0.1:1", GGUF]).exits(2);
-    assert!(ran.stderr.contains("Only servers that speak gRPC run steps"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("Only gRPC servers run actions"), "{}", ran.stderr);
 }
 
 /// Runs an action in a folder with these inputs, and returns the other files in the folder afterwards.

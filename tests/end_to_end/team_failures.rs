@@ -144,7 +144,7 @@ fn a_failure_with_another_reason_is_reported_before_that_of_the_cache() {
         document["errors"].as_array().unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(errors.len(), 2, "{document}");
     assert!(errors[0].contains("blk.0.ffn_up.weight"), "{document}");
-    assert!(errors[1].contains("does not take what was made here"), "{document}");
+    assert!(errors[1].contains("does not accept any results of this build"), "{document}");
 }
 
 /// A server that stores nothing, and answers each method with a status and a text.

@@ -42,7 +42,7 @@ fn a_gate_reports_template_and_limit() {
 #[test]
 fn a_build_and_a_run_report_template_and_limit_once() {
     let long = format!("{{{{ 1{} }}}}", "+1".repeat(4900));
-    for (source, expected) in [(long.as_str(), "more than 500 operators"), HOSTILE[0], HOSTILE[1]] {
+    for (source, expected) in [(long.as_str(), "more than 500 nested operators"), HOSTILE[0], HOSTILE[1]] {
         let sandbox = with_template(source);
         for arguments in [&["build", UNGATED][..], &["run", UNGATED, "--", "hello"]] {
             let ran = sandbox.mc(arguments).exits(1);

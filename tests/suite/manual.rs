@@ -152,7 +152,7 @@ fn every_command_of_the_manual_is_one_that_mc_takes() {
     for (page, line) in lines {
         let words = words(&line);
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_mc"));
-        command.current_dir(empty.path()).args(&words[1..]).args(["--cache-dir", "store", "--offline"]);
+        command.current_dir(empty.path()).args(&words[1..]).args(["--cache-dir", "store"]);
         let output = command.stdin(process::Stdio::null()).output().unwrap();
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(!stderr.contains("Usage: ") && !stderr.contains("invalid value"), "{page}: {line}\n{stderr}");

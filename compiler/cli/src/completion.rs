@@ -35,7 +35,7 @@ pub(crate) const ARGUMENTS: &[(&str, &str, Find)] = &[
     ("diff", "reference", models),
     ("diff", "other", models),
     ("inspect", "source", sources),
-    ("query", "query", query::queries),
+    ("query", "queries", query::queries),
     ("help", "names", help_names),
     ("", "backend", backend_names),
     ("", "cpu_path", cpu_paths),
