@@ -1,8 +1,9 @@
 //! The tables of attributes in `docs/rules/`: written from the schemas of the rules, so that their text stands once.
 //!
 //! A page holds a table between `<!-- attributes: PATH -->` and `<!-- /attributes -->`. PATH is the rule, or the rule and
-//! a child with attributes of its own, such as `gate/perplexity`. A child whose attributes have no table of their own is
-//! listed with them in the table of the rule.
+//! a child with attributes of its own, such as `gate/perplexity`. Attributes of a child that has no table of its own
+//! stand at the end of the table of the rule, each once with all children that take it. A child that looks like a rule,
+//! such as `gate` in `model`, is described on the page of that rule.
 //!
 //! `UPDATE_SUITE=1 cargo test -p mc-rules --test manual` writes the tables into the pages.
 
@@ -10,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use mc_ir::schema::{Arguments, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
 use mc_rules::rules::RULES;
 
 const HEAD: &str = "| attribute | written as | kind | default | meaning |\n|---|---|---|---|---|\n";
@@ -54,37 +55,112 @@ fn kinds(node: &NodeSchema) -> String {
     }
 }
 
-fn row(name: &str, written_as: &str, kind: &str, default: &str, meaning: &str) -> String {
-    format!("| {name} | {written_as} | {kind} | {default} | {} |\n", meaning.replace('|', "\\|"))
+/// A row of a table without the children that the attribute belongs to.
+#[derive(Clone, PartialEq, Eq)]
+struct Attribute {
+    name: &'static str,
+    written_as: String,
+    kind: String,
+    default: String,
+    meaning: String,
 }
 
-fn property_row(prefix: &str, property: &PropertySchema) -> String {
-    let default = match property.presence {
-        Presence::Required => "required".to_owned(),
-        Presence::Optional => "none".to_owned(),
-        Presence::Default(text) => format!("`{text}`"),
-    };
-    let name = format!("{prefix}`{}`", property.name);
-    row(&name, "property", &kind(property.value), &default, property.doc)
-}
-
-/// The rows of the attributes of a node.
-///
-/// * `path`: the path of the node
-/// * `own_tables`: paths that have a table of their own
-fn rows(path: &str, prefix: &str, node: &NodeSchema, own_tables: &BTreeSet<String>) -> String {
-    let mut text: String = node.properties.iter().map(|property| property_row(prefix, property)).collect();
-    for child in node.children {
-        let default = if child.occurs == Occurs::Once { "required" } else { "none" };
-        let name = format!("{prefix}`{}`", child.node.name);
-        let written_as = written_as(child.node, child.occurs);
-        text.push_str(&row(&name, &written_as, &kinds(child.node), default, child.node.doc));
-        let child_path = format!("{path}/{}", child.node.name);
-        if !own_tables.contains(&child_path) {
-            text.push_str(&rows(&child_path, &format!("{name} "), child.node, own_tables));
+impl Attribute {
+    fn of_property(property: &PropertySchema) -> Self {
+        let default = match property.presence {
+            Presence::Required => "required".to_owned(),
+            Presence::Optional => "none".to_owned(),
+            Presence::Default(text) => format!("`{text}`"),
+        };
+        Self {
+            name: property.name,
+            written_as: "property".to_owned(),
+            kind: kind(property.value),
+            default,
+            meaning: property.doc.to_owned(),
         }
     }
-    text
+
+    fn of_child(child: &ChildSchema) -> Self {
+        let default = if child.occurs == Occurs::Once { "required" } else { "none" };
+        let rule = if is_rule(child.node) {
+            format!(" See [`{0}`]({0}.md).", child.node.name)
+        } else {
+            String::new()
+        };
+        Self {
+            name: child.node.name,
+            written_as: written_as(child.node, child.occurs),
+            kind: kinds(child.node),
+            default: default.to_owned(),
+            meaning: format!("{}{rule}", child.node.doc),
+        }
+    }
+
+    /// * `parents`: the children that the attribute belongs to; none for an attribute of the rule itself
+    fn row(&self, parents: &[String]) -> String {
+        let Self { name, written_as, kind, default, meaning } = self;
+        let name = match parents {
+            [] => format!("`{name}`"),
+            [parent] => format!("{parent} `{name}`"),
+            several => format!("`{name}` of {}", several.join(", ")),
+        };
+        format!("| {name} | {written_as} | {kind} | {default} | {} |\n", meaning.replace('|', "\\|"))
+    }
+}
+
+/// Returns true if all attributes of a child are attributes of the rule of the same name.
+fn is_rule(node: &NodeSchema) -> bool {
+    let rule = RULES.iter().map(|rule| rule.schema()).find(|rule| rule.name == node.name);
+    rule.is_some_and(|rule| {
+        let has = |name| rule.children.iter().any(|child| child.node.name == name);
+        node.properties.is_empty()
+            && !node.children.is_empty()
+            && node.children.iter().all(|child| has(child.node.name))
+    })
+}
+
+fn attributes(node: &'static NodeSchema) -> Vec<Attribute> {
+    let properties = node.properties.iter().map(Attribute::of_property);
+    properties.chain(node.children.iter().map(Attribute::of_child)).collect()
+}
+
+/// The attributes of the children below a node, each with those that it belongs to.
+fn nested(
+    path: &str,
+    (top, parent): (&NodeSchema, &str),
+    node: &'static NodeSchema,
+    own_tables: &BTreeSet<String>,
+    found: &mut Vec<(Attribute, Vec<String>)>,
+) {
+    // An attribute that the rule takes, too, is described there.
+    let is_known = |child: &ChildSchema| {
+        !parent.is_empty() && top.children.iter().any(|other| std::ptr::eq(other.node, child.node))
+    };
+    for child in node.children.iter().filter(|child| !is_rule(child.node) && !is_known(child)) {
+        let path = format!("{path}/{}", child.node.name);
+        if own_tables.contains(&path) {
+            continue;
+        }
+        let parent = format!("{parent}`{}`", child.node.name);
+        for attribute in attributes(child.node) {
+            match found.iter_mut().find(|(known, _)| *known == attribute) {
+                Some((_, parents)) => parents.push(parent.clone()),
+                None => found.push((attribute, vec![parent.clone()])),
+            }
+        }
+        nested(&path, (top, &format!("{parent} ")), child.node, own_tables, found);
+    }
+}
+
+/// The rows of a table.
+fn rows(path: &str, node: &'static NodeSchema, own_tables: &BTreeSet<String>) -> String {
+    let own = attributes(node);
+    let mut below = Vec::new();
+    nested(path, (node, ""), node, own_tables, &mut below);
+    below.retain(|(attribute, _)| !own.contains(attribute));
+    let own = own.iter().map(|attribute| attribute.row(&[]));
+    own.chain(below.iter().map(|(attribute, parents)| attribute.row(parents))).collect()
 }
 
 fn node_at(rule: &'static NodeSchema, path: &str) -> Option<&'static NodeSchema> {
@@ -112,7 +188,7 @@ fn rewritten(rule: &'static NodeSchema, page: &str) -> Result<String, String> {
         let opening = opening(path);
         let (before, rest) = text.split_once(&opening).ok_or("marks overlap")?;
         let (_, after) = rest.split_once(END).ok_or_else(|| format!("`{opening}` has no end"))?;
-        text = format!("{before}{opening}\n{HEAD}{}{END}{after}", rows(path, "", node, &own_tables));
+        text = format!("{before}{opening}\n{HEAD}{}{END}{after}", rows(path, node, &own_tables));
     }
     Ok(text)
 }
