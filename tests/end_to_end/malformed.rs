@@ -122,7 +122,7 @@ fn inconsistent_headers_are_reported_with_the_tensor() {
     });
     check_header("`model.norm.weight`", |header| header[norm]["data_offsets"] = json!([512, 0]));
     check_header("`model.norm.weight`", |header| header[norm]["shape"] = json!([u64::MAX, u64::MAX]));
-    check_header("shape [256] of F32 has 1024 bytes", |header| header[norm]["dtype"] = json!("F32"));
+    check_header("shape [256] of F32 needs 1024 bytes", |header| header[norm]["dtype"] = json!("F32"));
     check_header("Unknown dtype `Q7`", |header| header[norm]["dtype"] = json!("Q7"));
     check_header("has type I16; expected F32, F16 or BF16", |header| header[norm]["dtype"] = json!("I16"));
     check_header("its tensors end at byte 16", |header| *header = json!({}));
@@ -220,7 +220,7 @@ fn a_truncated_or_inconsistent_gguf_is_one_error() {
     check(&both, &[], "cut off at byte 0");
     check(&both, &whole[..4], "cut off at byte 4");
     check(&both, &whole[..1000], "within the name of key 19");
-    check(&both, &whole[..whole.len() - 100_000], "the file has 2794912");
+    check(&both, &whole[..whole.len() - 100_000], "the file has 2795488");
 
     let at = |name: &str| {
         whole.windows(name.len()).position(|window| window == name.as_bytes()).unwrap() + name.len()
@@ -233,7 +233,7 @@ fn a_truncated_or_inconsistent_gguf_is_one_error() {
     let (huge, tensor) = ((1_u64 << 61).to_le_bytes(), at("token_embd.weight"));
     check(&both, &with(0, b"GGML"), "begins with `GGML`");
     check(&both, &with(4, &[9]), "GGUF version 9");
-    check(&both, &with(8, &huge), "within the name of tensor");
+    check(&both, &with(8, &huge), "tensor type");
     check(&both, &with(16, &huge), "within the name of key");
     check(&both, &with(24, &huge), "within the name of key 0");
     check(&both, &with(tensor + 4, &huge), "dimensions [2305843009213693952, 4096]");
