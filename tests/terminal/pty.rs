@@ -107,7 +107,7 @@ fn open(n_columns: u16, n_rows: u16) -> (File, OwnedFd) {
     let (mut user, mut program, mut size) = (0, 0, size(n_columns, n_rows));
     let (name, modes) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: both numbers and the size live longer than the call, and the call keeps none of them.
-    let opened = unsafe { libc::openpty(&mut user, &mut program, name, modes, &mut size) };
+    let opened = unsafe { libc::openpty(&mut user, &mut program, name, modes, &raw mut size) };
     assert_eq!(opened, 0, "{}", std::io::Error::last_os_error());
     for file in [user, program] {
         // SAFETY: the files were opened just now. No other program that a test starts may hold them.
