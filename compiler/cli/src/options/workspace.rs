@@ -1,4 +1,4 @@
-//! The workspace and the store that options and the environment name.
+//! The workspace and the store that options and the environment select.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::options::global::GlobalOptions;
 use crate::report::Report;
 
 impl GlobalOptions {
-    /// The workspace that the options name, or the one around the current folder.
+    /// The workspace given by the options, or the one that encloses the current folder.
     ///
     /// # Errors
     /// If there is none.

@@ -1,4 +1,4 @@
-//! Errors of the library as reports: the exit code, and what to type instead.
+//! Errors of the library as reports: the exit code, and a hint what to type.
 
 use mc_analysis::query::error::QueryError;
 use mc_driver::build::error::EngineError;
@@ -96,7 +96,7 @@ fn unavailable(error: &StoreUnavailable) -> Report {
     }
 }
 
-/// A folder that is not a store is a mistake on the command line.
+/// Reports a folder that is not a store as an error in the command line.
 fn store(error: &StoreError) -> Report {
     let what = "Cannot use the store";
     match error {
@@ -107,7 +107,7 @@ fn store(error: &StoreError) -> Report {
     }
 }
 
-/// The folder for outputs holds files of somebody else.
+/// Reports that the folder for outputs contains files that mc did not write.
 fn foreign_outputs(error: &dyn std::fmt::Display, entry: &str) -> Report {
     Report::usage(error).because(format!("It holds `{entry}`, and not the file `CACHEDIR.TAG` of mc")).hint(
         "Move it away or rename it; if an earlier mc made it, remove it: the next build makes it again from the store",
@@ -116,7 +116,7 @@ fn foreign_outputs(error: &dyn std::fmt::Display, entry: &str) -> Report {
 
 fn declaration(error: &DeclarationError) -> Report {
     match error {
-        // Shown with their source lines, see `failure`.
+        // Shown with its source lines, see `failure`.
         DeclarationError::Wrong(_) => Report::usage(error),
         DeclarationError::Pattern { guess: Some(guess), .. } => {
             Report::usage(error).hint(format!("Did you mean `{guess}`?"))
@@ -148,9 +148,9 @@ fn engine(error: &EngineError) -> Report {
     }
 }
 
-/// The query with carets below the place of the error, in the columns that a terminal shows it in.
+/// The query with carets below the location of the error, in terminal columns.
 fn query(text: &str, error: &QueryError) -> Report {
-    // `-->` and further lines of a report stand in different columns.
+    // `-->` and the further lines of a report start in different columns.
     const INDENT: usize = 2;
     let n_columns =
         |range: std::ops::Range<usize>| text.get(range).map_or(0, |part| printable(part).chars().count());
@@ -247,7 +247,7 @@ fn inspect(error: &InspectError) -> Report {
         InspectError::NoModel { .. } => Report::usage(error).hint(
             "Name a `model`, `gguf`, `bundle`, `checkpoint`, `merge` or `blend` target, or a .gguf file",
         ),
-        // Shown failure by failure, see `failure`.
+        // Shown one failure at a time, see `failure`.
         InspectError::Unbuilt(_) => Report::failed(error),
         InspectError::Engine(error) => engine(error),
         InspectError::Store(error) => store(error),

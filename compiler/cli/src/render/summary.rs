@@ -32,7 +32,7 @@ pub(crate) fn line(tally: &Tally) -> String {
     line
 }
 
-/// The same for programs.
+/// The counts for programs.
 pub(crate) fn json(tally: &Tally) -> Value {
     json!({
         "total": tally.n_actions(),

@@ -1,8 +1,8 @@
-//! Warnings of the library, and what to type about them.
+//! Warnings of the library, with hints what to type.
 
 use mc_driver::warning::Warning;
 
-/// A warning in words.
+/// The text of a warning.
 pub(crate) fn text(warning: &Warning) -> String {
     match warning {
         Warning::WorkersUnsigned { .. } => {
@@ -13,7 +13,7 @@ pub(crate) fn text(warning: &Warning) -> String {
     }
 }
 
-/// Warnings in words.
+/// The texts of warnings.
 pub(crate) fn texts(warnings: &[Warning]) -> Vec<String> {
     warnings.iter().map(text).collect()
 }
