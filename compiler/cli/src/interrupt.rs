@@ -1,8 +1,8 @@
 //! Interrupts (Ctrl-C, SIGTERM, SIGHUP): the first one stops the build cleanly, the second ends the process at once.
 //! Without a build, the first one ends the process at once.
 //!
-//! Ending at once loses nothing: the next `mc` removes unfinished files with their session. So a build that was
-//! interrupted and only waits for servers is ended too.
+//! Ending at once loses nothing: the next `mc` removes unfinished files together with their session. For the same
+//! reason, an interrupted build that only waits for servers is ended.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
-//! A model of a terminal's screen, for tests: characters, the codes that `mc` writes, and what resizing does.
+//! A model of a terminal's screen, for tests: characters, the codes that `mc` writes, and resizing.
 //!
-//! Lines are kept as they were written. A terminal that reflows breaks them anew at each width; one that does not shows
-//! them cut. Either way the cursor stays at the character where it was.
+//! Lines are kept as they were written. A terminal that reflows rewraps them at each width; any other terminal shows
+//! them cut. In both cases the cursor stays at its character.
 
 /// A screen with everything that scrolled out of it.
 pub(crate) struct Screen {
@@ -42,7 +42,7 @@ impl Screen {
                         self.lines.push(Vec::new());
                     }
                 }
-                '\u{1b}' => rest = self.obey(rest),
+                '\u{1b}' => rest = self.apply(rest),
                 _ => self.put(character),
             }
         }
@@ -76,7 +76,7 @@ impl Screen {
     }
 
     /// Applies the code after an escape character, and returns the remaining text.
-    fn obey<'a>(&mut self, code: &'a str) -> &'a str {
+    fn apply<'a>(&mut self, code: &'a str) -> &'a str {
         let code = code.strip_prefix('[').expect("a control sequence");
         let end = code.find(|character: char| !character.is_ascii_digit() && character != ';').unwrap();
         let n: usize = code[..end].parse().unwrap_or(1);

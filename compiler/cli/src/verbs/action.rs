@@ -1,8 +1,8 @@
-//! `mc action`: does one step in the current folder, which holds the step's inputs by position.
+//! `mc action`: runs one action in the current folder, which holds the action's inputs by position.
 //!
-//! This is what a worker of the Remote Execution API runs: it needs no workspace, no store, no server and no variable.
-//! People build targets. What it made it tells in lines of `HASH/SIZE NAME`, one for each blob, so that its sender knows
-//! blobs by their digests before it has them.
+//! Workers of the Remote Execution API run this. It needs no workspace, store, server or environment variable. It is
+//! not meant for people, who build targets. It reports each output blob in a line `HASH/SIZE NAME`, so that the client
+//! knows the digests before it has the blobs.
 
 use std::path::Path;
 

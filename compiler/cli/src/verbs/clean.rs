@@ -1,4 +1,4 @@
-//! `mc clean`: removes outputs, and the store when told so twice.
+//! `mc clean`: removes outputs, and with `--cache --yes` the store.
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ impl Run for Clean {
         let mut removal = Removal::default();
         match invocation.options.find_workspace() {
             Ok(workspace) => removal.add_outputs(&workspace)?,
-            // The store needs no workspace.
+            // Removing the store needs no workspace.
             Err(_) if self.cache => {}
             Err(failure) => return Err(failure),
         }

@@ -1,4 +1,4 @@
-//! `mc help`: the help of a verb, or a topic that several verbs have in common.
+//! `mc help`: the help of a verb, or of a topic that several verbs share.
 
 use clap::{Args, Command};
 use mc_syntax::nearest::nearest;

@@ -27,11 +27,11 @@ pub(crate) struct ChatSettings {
     pub(crate) system: Option<String>,
     /// True if the pace of each answer is shown.
     pub(crate) shows_stats: bool,
-    /// How to answer.
+    /// Options for answers.
     pub(crate) options: ChatOptions,
 }
 
-/// A chat that goes on.
+/// A running chat.
 struct Chat<'a> {
     streams: &'a Streams,
     model: &'a str,
@@ -56,7 +56,7 @@ pub(crate) fn run(
     let mut typing = Typing::new().map_err(unusable)?;
     streams.note(&format!("Chat with {name}. /help shows the commands, Ctrl-D ends it.\n"));
     let mut chat = Chat { streams, model: &name, conversation, options, shows_stats };
-    // Ctrl-C at an answer stops it, and the next one ends the chat.
+    // Ctrl-C during an answer stops the answer; the next one ends the chat.
     let mut is_interrupted = false;
     loop {
         streams.flush();
@@ -69,7 +69,7 @@ pub(crate) fn run(
             }
             Entered::Line(line) => match command::read(&line) {
                 Typed::Exit => return Ok(Exit::Done),
-                typed => is_interrupted = chat.obey(typed),
+                typed => is_interrupted = chat.handle(typed),
             },
         }
     }
@@ -80,8 +80,8 @@ fn failed(model: &str, reason: &ActionError) -> Report {
 }
 
 impl Chat<'_> {
-    /// Does what the user typed. Returns true if an answer was interrupted.
-    fn obey(&mut self, typed: Typed) -> bool {
+    /// Handles a line of the user. Returns true if an answer was interrupted.
+    fn handle(&mut self, typed: Typed) -> bool {
         match typed {
             Typed::Message(message) => return self.answer(&message),
             Typed::Retry => match self.conversation.take_back() {
@@ -145,7 +145,7 @@ impl Chat<'_> {
         }
     }
 
-    /// Says why an answer ended that the model did not end, and how fast it came.
+    /// Prints why an answer stopped early, and its pace.
     fn remark(&self, answer: &Answer, pace: Pace) {
         let reason = match answer.ending {
             AnswerEnding::Complete => None,
