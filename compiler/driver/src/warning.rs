@@ -59,7 +59,7 @@ pub enum Warning {
         /// Bytes that it may have.
         max_bytes: u64,
     },
-    /// The store is larger than its limit and cannot be cleared up.
+    /// The store is larger than its limit, and the collection failed.
     #[error("The store is not brought within its limit: {reason}")]
     StoreNotTrimmed {
         /// The reason.

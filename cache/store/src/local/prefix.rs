@@ -10,8 +10,8 @@ use crate::local::store::LocalStore;
 use crate::local::verify::hash_of;
 
 impl LocalStore {
-    /// The hashes of the blobs that begin with these hexadecimal digits, sorted. Only the folders that can have them
-    /// are read.
+    /// The hashes of the blobs that begin with these hexadecimal digits, sorted. Reads only the folders that can
+    /// contain them.
     ///
     /// # Errors
     /// If a folder cannot be read.

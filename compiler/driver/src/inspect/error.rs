@@ -122,7 +122,7 @@ pub enum InspectError {
     NotAModelFolder {
         /// The folder.
         path: String,
-        /// What was expected and what was found.
+        /// The expected and the actual content.
         reason: String,
     },
     /// A checkpoint cannot be compared with a file, because its tensors cannot be named as those of the file.
