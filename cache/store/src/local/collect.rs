@@ -34,24 +34,24 @@ use crate::local::store::LocalStore;
 use crate::local::verify::hash_of;
 use crate::session::living_sessions;
 
-/// Blobs that are moved before the notes of living processes are read.
+/// Maximum number of blobs moved before the notes of living processes are read.
 const BATCH: usize = 1024;
 
-/// The most bytes that are read of a tree.
+/// Maximum bytes read of a tree.
 const MAX_TREE: u64 = 64 << 20;
 
 /// The coarsest clock of the file systems in use.
 const CLOCK: Duration = Duration::from_secs(2);
 
-/// Reads a blob that a result names, if it is here.
+/// Reads a blob that a result names, if the store has it.
 pub type ReadBlob<'a> = dyn FnMut(&BlobDigest) -> Option<Vec<u8>> + 'a;
 
-/// Names the blobs of a result, also those that it names by way of other blobs; `None` if the bytes are not a result.
+/// Lists the blobs of a result, direct and through other blobs; `None` if the bytes are not a result.
 pub type BlobsOf<'a> = dyn Fn(&[u8], &mut ReadBlob<'_>) -> Option<Vec<Digest>> + 'a;
 
 /// Settings of a collection.
 pub struct Collection<'a> {
-    /// Bytes that the store may have afterwards.
+    /// Maximum bytes of the store after the collection.
     pub max_bytes: u64,
     /// Reads results.
     pub blobs_of: &'a BlobsOf<'a>,
@@ -143,7 +143,7 @@ impl LocalStore {
             });
             held.results.push(HeldResult {
                 path: path.to_owned(),
-                // An unreadable entry is useless.
+                // An unreadable result is useless, so it is removed first.
                 last_used_ns: if blobs.is_some() { status.modified_ns } else { i128::MIN },
                 modified_ns: status.modified_ns,
                 n_bytes: status.n_bytes,
@@ -164,7 +164,7 @@ impl LocalStore {
         held.pinned.extend(self.used_blobs()?);
         let is_behind =
             |result: &&HeldResult| hash_of(&result.path).is_some_and(|hash| in_place.results.contains(&hash));
-        // A result is not removed if all of its blobs stay, because that frees almost nothing.
+        // The blobs behind a result are pinned too, because a result is kept if all of its blobs stay.
         let behind = held.results.iter().filter(is_behind).flat_map(|result| &result.blobs);
         held.pinned.extend(behind);
         Ok(held)
@@ -322,7 +322,7 @@ impl LocalStore {
     }
 }
 
-/// The outcome of a collection that removes nothing.
+/// The outcome of a collection if the store does not change meanwhile.
 fn expected(held: &Held, plan: &Plan) -> Collected {
     let mut collected = Collected { n_bytes_before: held.n_bytes(), ..Collected::default() };
     plan.results.iter().for_each(|&index| collected.results.add(held.results[index].n_bytes));

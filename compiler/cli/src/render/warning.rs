@@ -6,7 +6,7 @@ use mc_driver::warning::Warning;
 pub(crate) fn text(warning: &Warning) -> String {
     match warning {
         Warning::WorkersUnsigned { .. } => {
-            format!("{warning}; with `--remote-trust-executor` it counts as made here")
+            format!("{warning}; with `--remote-trust-executor` it is trusted")
         }
         Warning::MoreTensors { label, .. } => format!("{warning}; see `mc inspect --tensors {label}`"),
         _ => warning.to_string(),
