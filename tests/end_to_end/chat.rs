@@ -46,7 +46,7 @@ fn an_interrupt_stops_the_answer_and_a_second_one_ends_the_chat() {
     terminal.type_keys("find a charger\r");
     terminal.wait_until(|output| output.rsplit("charger").next().unwrap().len() > 200);
     terminal.type_keys("\u{3}");
-    terminal.wait_until(|output| output.contains("(stopped; Ctrl-C once more ends the chat)"));
+    terminal.wait_until(|output| output.contains("(stopped; press Ctrl-C again to end the chat)"));
     prompted(&terminal, 2);
     terminal.type_keys("\u{3}");
     assert_eq!(terminal.end().code, Some(8));
@@ -57,7 +57,7 @@ fn without_an_answer_two_interrupts_end_the_chat() {
     let sandbox = Sandbox::new();
     let mut terminal = begin(&sandbox, &[]);
     terminal.type_keys("half a line\u{3}");
-    terminal.wait_until(|output| output.contains("Ctrl-C once more ends the chat."));
+    terminal.wait_until(|output| output.contains("Press Ctrl-C again to end the chat."));
     prompted(&terminal, 2);
     // A line between two interrupts resets the count.
     terminal.type_keys("/stats\r");
@@ -74,7 +74,7 @@ fn an_answer_says_when_the_context_is_full() {
     let mut terminal = begin(&sandbox, &["--ignore-end", "--max-tokens", "1000000"]);
     terminal.type_keys("find a charger\r");
     terminal.wait_until(|output| {
-        output.contains("(stopped: the context of the model is full; /clear begins anew)")
+        output.contains("(stopped: the context of the model is full; /clear starts over)")
     });
     prompted(&terminal, 2);
     // A pasted message that does not fit is rejected; after `/clear`, messages fit again.
@@ -94,5 +94,5 @@ fn without_a_terminal_an_empty_stdin_is_an_error() {
     fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
     // Stdin is empty and not a terminal.
     let ran = sandbox.mc(&["run", file.to_str().unwrap()]).exits(2);
-    assert!(ran.stderr.contains("There is nothing to ask: stdin is empty"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("There is no prompt: stdin is empty"), "{}", ran.stderr);
 }

@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_expected_to_take_as_long_as_work_of_the_nearest_size_did() {
+    fn expected_durations_come_from_the_nearest_size() {
         let dir = tempfile::tempdir().unwrap();
         let notes = notes(dir.path());
         assert_eq!(notes.expected("tensor Q4_K", 1024), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_process_knows_what_all_before_it_learned() {
+    fn the_next_process_has_the_notes_of_all_earlier_ones() {
         let dir = tempfile::tempdir().unwrap();
         let [first, second] = [notes(dir.path()), notes(dir.path())];
         first.record("a", 1, seconds(1));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_notes_are_no_notes_and_are_replaced() {
+    fn damaged_notes_are_ignored_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
         for bytes in [&b""[..], b"dur1", &seal(KIND, &[255; 40]), &encode(&[(key("a", 1), f64::NAN)].into())]
         {

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn global_options_stand_before_or_after_the_verb() {
+    fn global_options_are_accepted_before_and_after_the_verb() {
         for arguments in [["mc", "--jobs", "2", "clean"], ["mc", "clean", "--jobs", "2"]] {
             let cli = parsed(arguments).unwrap();
             assert_eq!(cli.options.n_jobs(), 2);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_bazels_users_are_ours() {
+    fn bazel_spellings_of_options_are_accepted() {
         for (typed, ours) in [
             ("--remote_cache=grpc://a_b", "--remote-cache=grpc://a_b"),
             ("--remote_header", "--remote-header"),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays_as_it_was_typed() {
+    fn other_arguments_stay_as_typed() {
         let typed = [
             "mc",
             "//models:a_b",
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_says_what_it_does() {
+    fn every_option_has_help() {
         fn check(command: &Command, path: &str) {
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();

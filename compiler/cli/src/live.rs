@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_takes_the_place_of_the_one_before() {
+    fn a_frame_replaces_the_previous_one() {
         let mut screen = Screen::new(20, 6);
         screen.write("$ mc build\r\n");
         screen.write(&drawn(&lines(5)));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn resizing_leaves_nothing_behind_whatever_the_terminal_does_to_lines() {
+    fn resizing_leaves_no_remains_of_frames_on_any_terminal() {
         for is_reflowing in [true, false] {
             for (n_columns, n_rows) in [(7, 12), (3, 12), (40, 12), (20, 4), (5, 30), (80, 24)] {
                 let mut screen = Screen::new(20, 12);

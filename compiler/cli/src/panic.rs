@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_template_engine_is_not_told_as_a_bug() {
+    fn a_panic_of_the_template_engine_is_not_reported_as_a_bug() {
         let _hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let stderr = Captured::default();
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_says_what_where_because_and_help() {
+    fn a_report_shows_error_location_cause_and_help() {
         let report = Report::failed("Cannot build `//models:app`")
             .at("tensor blk.0.attn_q.weight")
             .because("One\ntwo")

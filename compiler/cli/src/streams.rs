@@ -282,7 +282,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error() {
+    fn a_closed_reader_is_not_an_error() {
         let streams = streams(Broken(io::ErrorKind::BrokenPipe), Captured::default(), false);
         streams.result("a");
         assert!(streams.is_closed());
@@ -317,7 +317,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_that_is_written_steers_the_terminal() {
+    fn output_cannot_control_the_terminal() {
         let [stdout, stderr] = [Captured::default(), Captured::default()];
         let streams = streams(stdout.clone(), stderr.clone(), false);
         let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn json_reads_back_as_it_was_and_steers_nothing() {
+    fn json_reads_back_unchanged_and_cannot_control_the_terminal() {
         let stdout = Captured::default();
         let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
         streams(stdout.clone(), Captured::default(), false).json(&serde_json::json!([hostile]).to_string());

@@ -43,7 +43,7 @@ mod tests {
     use crate::traits::BlobStore as _;
 
     #[test]
-    fn a_beginning_finds_every_blob_that_has_it() {
+    fn a_prefix_finds_every_blob_that_begins_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = LocalStore::open(&dir.path().join("store")).unwrap();
         assert_eq!(store.blobs_beginning_with("a").unwrap(), []);

@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_outputs_in_place_came_of_is_not_collected_while_the_folder_is_there() {
+    fn results_behind_outputs_in_place_are_not_collected() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().join("workspace");
         fs::create_dir(&base).unwrap();

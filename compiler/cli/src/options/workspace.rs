@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_beats_everything() {
+    fn the_option_takes_precedence() {
         let options = GlobalOptions { cache_dir: Some("/c".into()), ..GlobalOptions::default() };
         assert_eq!(options.cache_dir(), Some(PathBuf::from("/c")));
     }

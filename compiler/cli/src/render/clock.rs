@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_has_no_more_digits_than_it_knows() {
+    fn an_estimate_shows_only_reliable_digits() {
         let shown = [3, 17, 89, 170, 7300].map(|seconds| left(Duration::from_secs(seconds)));
         assert_eq!(
             shown,

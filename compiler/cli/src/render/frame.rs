@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_shows_the_share_the_counts_the_times_and_what_runs() {
+    fn a_frame_shows_share_counts_times_and_running_actions() {
         let expected = "\
 [########------------]   43 %  12/51 actions, 8 hits, 2 queued  0:42, about 70 s left
   tensor     //:app  blk.0.ffn_down.weight Q4_K  1.02 kB of 65.5 kB   1 %  0:31
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_where_the_terminal_is_narrow_and_what_does_not_fit_is_counted() {
+    fn on_a_small_terminal_names_are_shortened_and_hidden_actions_counted() {
         let expected = "\
 [########------------]   43 %  12/51 actions, 8 hits, 2 q…
   tensor     //:app  blk.…  1.02 kB of 65.5 kB   1 %  0:31

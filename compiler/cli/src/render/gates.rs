@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_cut() {
+    fn without_a_limit_names_are_not_shortened() {
         expect![[r#"
             checks
               FAIL  perplexity on //models/roadtrip:evaluation-of-long-drives   7.4010  +3.95 %
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_stands_below() {
+    fn a_long_text_goes_on_a_separate_line() {
         let long = "6 of 26 texts differ: a built-in text, from byte 21 on: the checkpoint has 263, the GGUF has 220 and 263";
         let check = Check { measured: long.to_owned(), on: None, delta: None, ..verdict().checks[0].clone() };
         let verdict = Verdict::new(vec![Check { baseline: None, interval: None, ..check }]);

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_gets_a_sign_of_life_when_nothing_is_written_for_a_while() {
+    fn a_log_gets_a_status_line_after_a_period_of_silence() {
         let log = Captured::default();
         let streams = Arc::new(streams(io::sink(), log.clone(), false));
         let progress = Progress::with_silence(&streams, false, Duration::from_millis(300));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn each_action_that_runs_has_a_line_if_details_are_wanted() {
+    fn with_verbose_each_action_that_runs_gets_a_line() {
         let log = Captured::default();
         let streams = Arc::new(streams(io::sink(), log.clone(), false));
         let progress = Progress::new(&streams, true);

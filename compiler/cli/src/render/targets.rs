@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_cut_where_lines_would_get_too_long() {
+    fn labels_are_shortened_if_lines_would_get_too_long() {
         let row = |label: &str, facts: &str, checks: &str| Row {
             paint: Paint::Green,
             verdict: "built",

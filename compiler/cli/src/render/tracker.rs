@@ -320,7 +320,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_share_is_of_work_and_not_of_actions() {
+    fn the_share_is_of_work_and_not_of_actions() {
         let mut build = Build::new(&[("small", 1), ("gate", 99)], true);
         build.start(0, 0);
         build.finish(0, Origin::Ran, 1);
@@ -341,7 +341,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_action_that_tells_how_far_it_is_corrects_what_was_expected() {
+    fn the_progress_of_an_action_corrects_its_expected_duration() {
         let mut build = Build::new(&[("gate", 10)], true);
         build.start(0, 0);
         build.tracker.event(&progressed(&build.nodes[0], 20, 100), build.begin);
@@ -351,7 +351,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_guess_is_no_estimate_before_the_pace_is_known() {
+    fn without_records_there_is_no_estimate_before_the_pace_is_known() {
         let mut build = Build::new(&[("a", 10), ("b", 10)], false);
         build.start(0, 0);
         assert_eq!(build.snapshot(1).1, None);
@@ -359,7 +359,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_queued_does_not_run() {
+    fn queued_actions_do_not_count_as_running() {
         let mut build = Build::new(&[("a", 10)], true);
         let node = Arc::clone(&build.nodes[0]);
         build.tracker.event(&Event::Queued { node }, build.begin);

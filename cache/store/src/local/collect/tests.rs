@@ -44,7 +44,7 @@ fn blob(store: &LocalStore, number: u8) -> BlobDigest {
 }
 
 #[test]
-fn the_least_recently_used_goes_first_and_shared_blobs_stay() {
+fn least_recently_used_results_are_removed_first_and_shared_blobs_stay() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let [a, b, c, orphan] = [1, 2, 3, 4].map(|number| blob(&store, number));
@@ -65,7 +65,7 @@ fn the_least_recently_used_goes_first_and_shared_blobs_stay() {
 }
 
 #[test]
-fn a_use_makes_a_result_young() {
+fn a_use_renews_a_result() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -78,7 +78,7 @@ fn a_use_makes_a_result_young() {
 }
 
 #[test]
-fn what_a_living_process_uses_stays_until_it_ends() {
+fn blobs_in_use_stay_until_the_process_ends() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -100,7 +100,7 @@ fn what_a_living_process_uses_stays_until_it_ends() {
 }
 
 #[test]
-fn a_collection_that_was_killed_leaves_nothing_that_is_lost_or_stays() {
+fn a_killed_collection_neither_loses_blobs_nor_leaves_garbage() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -139,7 +139,7 @@ fn a_dry_run_changes_nothing_and_counts_the_same() {
 }
 
 #[test]
-fn others_go_by_their_age_and_only_when_nobody_runs() {
+fn other_contents_are_removed_by_age_and_only_if_no_process_runs() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let other = |name: &str, n_hours: u64, is_kept| {
@@ -203,7 +203,7 @@ fn run_build(dir: &Path, random: &mut Random) {
 }
 
 #[test]
-fn builds_beside_collections_lose_nothing_that_they_use() {
+fn concurrent_collections_remove_no_blob_that_a_build_uses() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     let is_over = AtomicBool::new(false);

@@ -112,7 +112,7 @@ impl Writer {
                 let needs_base = self.needs_base;
                 for source in models.iter().filter(|source| !(needs_base && is_base(source))) {
                     if source.layers.is_some() {
-                        let what = "`layer_range` belongs into `slices`";
+                        let what = "`layer_range` is only valid in `slices`";
                         return Err(YamlError::new(source.model.line, what));
                     }
                     children.push(self.source(source, &[])?);
@@ -255,7 +255,7 @@ impl Writer {
     fn leave_out(&mut self, name: &str) {
         let note = match name {
             "int8_mask" => "`int8_mask` is left out: it only saves memory".to_owned(),
-            _ => format!("`{name}` is left out: it means nothing to `{}` here", self.method),
+            _ => format!("`{name}` is omitted: `{}` does not use it", self.method),
         };
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -293,13 +293,13 @@ impl Model {
             let revision = if is_pinned { revision } else { "<40 hex digits>" };
             let node = Line::new(format!("hf {} revision={}", quoted(path), quoted(revision)));
             let node = Line { text: format!("checkpoint {name}"), children: vec![node] };
-            let ask = comment(&format!("Say which revision of {path}: the commit in its history on the hub"));
+            let ask = comment(&format!("Set the revision of {path}: the commit in its history on the hub"));
             return if is_pinned { vec![node] } else { vec![Line::new(ask), node] };
         }
         let dir = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
         let node = Line::new(format!("checkpoint {name} dir={}", quoted(dir)));
         if dir.starts_with(['/', '~']) || dir.split('/').any(|part| part == "..") {
-            let ask = comment("The folder must lie in the package: put it, or a link to it, there");
+            let ask = comment("The folder must be inside the package: move it there, or add a link to it");
             return vec![Line::new(ask), node];
         }
         vec![node]
@@ -407,7 +407,7 @@ dtype: float16
                 checkpoint "toy-2" {
                     hf "other/toy" revision="0123456789abcdef0123456789abcdef01234567"
                 }
-                // Say which revision of other/toys: the commit in its history on the hub
+                // Set the revision of other/toys: the commit in its history on the hub
                 checkpoint "toys" {
                     hf "other/toys" revision="<40 hex digits>"
                 }
@@ -601,7 +601,7 @@ dtype: bfloat16
     }
 
     #[test]
-    fn what_cannot_be_said_is_named_with_its_line() {
+    fn unsupported_parts_are_errors_with_their_lines() {
         let with =
             |line: &str| format!("models:\n  - model: toy\n    parameters:\n      weight: 1\n{line}\n");
         check(

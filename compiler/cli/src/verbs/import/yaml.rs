@@ -146,7 +146,7 @@ fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize
         }
         Event::Alias(_) => {
             return Err(
-                YamlError::new(line, "Aliases (`*name`) are not read").help("Write out what it stands for")
+                YamlError::new(line, "Aliases (`*name`) are not supported").help("Write out its value")
             );
         }
         other => return Err(YamlError::new(line, format!("Expected a value, found {other:?}"))),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_plain_document_is_refused() {
+    fn only_a_single_plain_document_is_accepted() {
         let line = |text: &str| parse(text).unwrap_err().line;
         assert_eq!(line(""), 1);
         assert_eq!(line("a: 1\na: 2\n"), 2);

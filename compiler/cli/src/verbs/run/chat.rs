@@ -65,7 +65,7 @@ pub(crate) fn run(
             Entered::Interrupt if is_interrupted => return Ok(Exit::Interrupted),
             Entered::Interrupt => {
                 is_interrupted = true;
-                streams.note("Ctrl-C once more ends the chat.\n");
+                streams.note("Press Ctrl-C again to end the chat.\n");
             }
             Entered::Line(line) => match command::read(&line) {
                 Typed::Exit => return Ok(Exit::Done),
@@ -139,7 +139,7 @@ impl Chat<'_> {
                 false
             }
             Err(error @ ConversationError::TooLong { .. }) => {
-                self.streams.error(&format!("{error}. /clear begins anew.\n"));
+                self.streams.error(&format!("{error}. /clear starts over.\n"));
                 false
             }
         }
@@ -150,8 +150,8 @@ impl Chat<'_> {
         let reason = match answer.ending {
             AnswerEnding::Complete => None,
             AnswerEnding::MaxTokens => Some(limit::max_tokens(self.options.max_tokens)),
-            AnswerEnding::ContextFull => Some(format!("{}; /clear begins anew", limit::CONTEXT_FULL)),
-            AnswerEnding::Interrupted => Some("stopped; Ctrl-C once more ends the chat".to_owned()),
+            AnswerEnding::ContextFull => Some(format!("{}; /clear starts over", limit::CONTEXT_FULL)),
+            AnswerEnding::Interrupted => Some("stopped; press Ctrl-C again to end the chat".to_owned()),
         };
         if let Some(reason) = reason {
             self.streams.note(&format!("({reason})\n"));

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_there_is_not_names_the_nearest() {
+    fn an_unknown_command_suggests_the_nearest() {
         let Typed::Unknown(message) = read("/claer now") else { panic!("there is no such command") };
         assert_eq!(
             message,

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_token_counts_for_itself() {
+    fn the_first_token_is_measured_separately() {
         let ms = Duration::from_millis;
         let pace = Pace { first_token: Some(ms(500)), total: ms(2500), n_tokens: 21 };
         assert_eq!(pace.text(), "first token after 0.50 s, 10.0 tokens/s");

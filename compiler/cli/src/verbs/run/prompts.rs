@@ -43,7 +43,7 @@ pub(crate) fn of_words(words: &[String], model: &str) -> Result<String, Report> 
         return Ok(words.join(" "));
     }
     if std::io::stdin().is_terminal() {
-        return Err(Report::usage("There is nothing to ask")
+        return Err(Report::usage("There is no prompt")
             .hint(format!("Write the prompt after `--`: mc run {model} -- \"find a charger\"")));
     }
     let mut prompt = String::new();
@@ -52,7 +52,7 @@ pub(crate) fn of_words(words: &[String], model: &str) -> Result<String, Report> 
         .map_err(|error| Report::usage("Cannot read the prompt from stdin").because(error))?;
     let prompt = prompt.trim_end_matches(['\n', '\r']).to_owned();
     if prompt.is_empty() {
-        return Err(Report::usage("There is nothing to ask: stdin is empty"));
+        return Err(Report::usage("There is no prompt: stdin is empty"));
     }
     Ok(prompt)
 }
@@ -72,7 +72,7 @@ pub(crate) fn of_file(path: &str, text: impl Fn(String) -> Prompt) -> Result<Vec
             .hint("Write a JSON text such as \"find a charger\", or token ids such as [1, 306, 4658]")
     })?;
     if prompts.is_empty() {
-        return Err(Report::usage(format!("There is nothing to ask: `{path}` is empty")));
+        return Err(Report::usage(format!("There is no prompt: `{path}` is empty")));
     }
     Ok(prompts)
 }
