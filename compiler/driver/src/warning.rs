@@ -60,7 +60,7 @@ pub enum Warning {
         max_bytes: u64,
     },
     /// The store is larger than its limit, and the collection failed.
-    #[error("The store is not brought within its limit: {reason}")]
+    #[error("The store could not be shrunk to its limit: {reason}")]
     StoreNotTrimmed {
         /// The reason.
         reason: String,

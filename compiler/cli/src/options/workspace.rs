@@ -18,7 +18,7 @@ impl GlobalOptions {
     /// If there is none.
     pub(crate) fn find_workspace(&self) -> Result<Workspace, Failure> {
         let current = std::env::current_dir()
-            .map_err(|error| Report::failed("Cannot tell the current folder").because(error))?;
+            .map_err(|error| Report::failed("Cannot determine the current folder").because(error))?;
         Ok(match &self.workspace {
             Some(dir) => Workspace::at(dir, &current)?,
             None => Workspace::around(&current)?,

@@ -52,10 +52,10 @@ impl Run for Import {
         let text = read(file)?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let file_name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let kdl = mergekit::kdl(&text, &name, &file_name).map_err(|mistake| {
+        let kdl = mergekit::kdl(&text, &name, &file_name).map_err(|error| {
             let report = Report::usage(format!("Cannot write `{}` as KDL", file.display()));
-            let report = report.at(format!("{}:{}", file.display(), mistake.line)).because(mistake.what);
-            match mistake.help {
+            let report = report.at(format!("{}:{}", file.display(), error.line)).because(error.what);
+            match error.help {
                 Some(help) => report.hint(help),
                 None => report,
             }
@@ -103,6 +103,6 @@ fn write_new(file: &Path, text: &str) -> Result<(), Report> {
     write().map_err(|error| {
         Report::failed(format!("Cannot write `{}`", file.display()))
             .because(error)
-            .hint("Files that are there are left as they are: name a new one, or leave `--to` out and copy")
+            .hint("Existing files are never overwritten: name a new file, or omit `--to` and copy the output")
     })
 }

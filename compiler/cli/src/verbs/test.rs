@@ -67,7 +67,7 @@ impl Test {
         let exit = if self.allow_no_tests { Exit::Done } else { Exit::NoTests };
         let what = format!("No gate is declared for {}", self.patterns.join(" "));
         let report = Report::no_tests(&what)
-            .hint("Name a target with a `gate`, or add `--allow-no-tests` if this is as it should be");
+            .hint("Name a target with a `gate`, or add `--allow-no-tests` if that is intended");
         match (invocation.is_json(), exit) {
             (true, Exit::Done) => {
                 invocation.json(&json!({ "status": exit.word(), "gates": [], "errors": [] }));

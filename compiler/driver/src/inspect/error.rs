@@ -110,7 +110,7 @@ pub enum InspectError {
         store: PathBuf,
     },
     /// Several objects begin with the same digits.
-    #[error("`{digits}` stands for {} objects", candidates.len())]
+    #[error("`{digits}` matches {} objects", candidates.len())]
     AmbiguousHash {
         /// The digits.
         digits: String,
@@ -118,7 +118,7 @@ pub enum InspectError {
         candidates: Vec<Digest>,
     },
     /// A folder holds no model, or several.
-    #[error("Cannot tell which model is in `{path}`")]
+    #[error("Cannot determine the model in `{path}`")]
     NotAModelFolder {
         /// The folder.
         path: String,

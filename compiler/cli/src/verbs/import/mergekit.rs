@@ -377,8 +377,8 @@ mod tests {
     fn check(yaml: &str, expected: Expect) {
         let text = match kdl(yaml, "mix", "mix.yml") {
             Ok(kdl) => kdl,
-            Err(mistake) => {
-                format!("line {}: {}\n{}\n", mistake.line, mistake.what, mistake.help.unwrap_or_default())
+            Err(error) => {
+                format!("line {}: {}\n{}\n", error.line, error.what, error.help.unwrap_or_default())
             }
         };
         expected.assert_eq(&text);
