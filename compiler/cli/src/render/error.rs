@@ -62,7 +62,7 @@ pub(crate) fn action(what: impl std::fmt::Display, error: &ActionError) -> Repor
     match error {
         ActionError::Failed { help: Some(help), .. } => report.hint(help),
         ActionError::Changed { .. } => {
-            report.hint("Stop the program that writes to it (it may map the file into memory), then build again")
+            report.hint("Stop the program that writes to it (it may have mapped it), then build again")
         }
         _ => report,
     }

@@ -36,7 +36,7 @@ impl Run for Clean {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         if self.cache && !self.yes && !self.dry_run {
             let report = Report::usage("`--cache` removes the cached results of all your workspaces");
-            return Err(report.hint("Add `--yes` to remove it, or `--dry-run` to see what would be removed").into());
+            return Err(report.hint("Add `--yes` to remove it, or `--dry-run` to list its contents").into());
         }
         let mut removal = Removal::default();
         match invocation.options.find_workspace() {
