@@ -109,7 +109,7 @@ fn store(error: &StoreError) -> Report {
 
 /// Reports that the folder for outputs contains files that mc did not write.
 fn foreign_outputs(error: &dyn std::fmt::Display, entry: &str) -> Report {
-    Report::usage(error).because(format!("It contains `{entry}`, but not the file `CACHEDIR.TAG` of mc")).hint(
+    Report::usage(error).because(format!("It has `{entry}`, but not the file `CACHEDIR.TAG` of mc")).hint(
         "Move or rename it. If an earlier mc created it, remove it: the next build recreates it from the store",
     )
 }

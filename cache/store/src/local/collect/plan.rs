@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_limit_is_met_and_the_oldest_contents_are_removed_first(held in held(), max_bytes in 0..6000_u64) {
+        fn the_limit_is_met_and_the_oldest_are_removed_first(held in held(), max_bytes in 0..6000_u64) {
             let plan = plan(&held, max_bytes);
             let gone: BTreeSet<Digest> = plan.blobs.iter().copied().collect();
             prop_assert_eq!(gone.len(), plan.blobs.len(), "each blob goes once");
