@@ -1,11 +1,11 @@
-//! A chat at a terminal that can do what most can: editing, history, and interrupts.
+//! A chat on a typical terminal: editing, history, and interrupts.
 
 use std::fs;
 
 use crate::pty::Terminal;
 use crate::sandbox::{Sandbox, Template};
 
-/// A chat with the demo, which has begun, with some more arguments.
+/// Starts a chat with the demo model and these extra arguments, and waits for its first prompt.
 fn begin(sandbox: &Sandbox, arguments: &[&str]) -> Terminal {
     let file = sandbox.dir().join("model.gguf");
     fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
@@ -16,22 +16,22 @@ fn begin(sandbox: &Sandbox, arguments: &[&str]) -> Terminal {
     terminal
 }
 
-/// Waits until the user was asked so often.
+/// Waits until the chat has prompted the user `n_times` times.
 #[track_caller]
 fn prompted(terminal: &Terminal, n_times: usize) {
-    // Bracketed paste is switched on whenever a line is read.
+    // Each prompt turns bracketed paste on.
     terminal.wait_until(|output| output.matches("\u{1b}[?2004h").count() >= n_times);
 }
 
 #[test]
-fn a_line_is_edited_and_found_again() {
+fn a_line_can_be_edited_and_recalled_from_history() {
     let sandbox = Sandbox::new();
     let mut terminal = begin(&sandbox, &[]);
-    // Two letters too many, which are taken back; then the cursor goes to the beginning.
+    // Deletes two extra letters, then moves the cursor to the beginning.
     terminal.type_keys("heplxx\u{7f}\u{7f}\u{1}/\r");
     terminal.wait_until(|output| output.contains("`/hepl` is not a command. Did you mean `/help`?"));
     prompted(&terminal, 2);
-    // The line before, once more.
+    // Recalls the previous line.
     terminal.type_keys("\u{1b}[A\r");
     terminal.wait_until(|output| output.matches("`/hepl` is not a command").count() == 2);
     prompted(&terminal, 3);
@@ -46,20 +46,20 @@ fn an_interrupt_stops_the_answer_and_a_second_one_ends_the_chat() {
     terminal.type_keys("find a charger\r");
     terminal.wait_until(|output| output.rsplit("charger").next().unwrap().len() > 200);
     terminal.type_keys("\u{3}");
-    terminal.wait_until(|output| output.contains("(stopped; Ctrl-C once more ends the chat)"));
+    terminal.wait_until(|output| output.contains("(stopped; press Ctrl-C again to end the chat)"));
     prompted(&terminal, 2);
     terminal.type_keys("\u{3}");
     assert_eq!(terminal.end().code, Some(8));
 }
 
 #[test]
-fn an_interrupt_while_nothing_comes_asks_for_a_second_one() {
+fn without_an_answer_two_interrupts_end_the_chat() {
     let sandbox = Sandbox::new();
     let mut terminal = begin(&sandbox, &[]);
     terminal.type_keys("half a line\u{3}");
-    terminal.wait_until(|output| output.contains("Ctrl-C once more ends the chat."));
+    terminal.wait_until(|output| output.contains("Press Ctrl-C again to end the chat."));
     prompted(&terminal, 2);
-    // A line in between is no second one.
+    // A line between two interrupts resets the count.
     terminal.type_keys("/stats\r");
     prompted(&terminal, 3);
     terminal.type_keys("\u{3}");
@@ -74,10 +74,10 @@ fn an_answer_says_when_the_context_is_full() {
     let mut terminal = begin(&sandbox, &["--ignore-end", "--max-tokens", "1000000"]);
     terminal.type_keys("find a charger\r");
     terminal.wait_until(|output| {
-        output.contains("(stopped: the context of the model is full; /clear begins anew)")
+        output.contains("(stopped: the context of the model is full; /clear starts over)")
     });
     prompted(&terminal, 2);
-    // A message that does not fit is pasted at once; after the conversation is forgotten, others do again.
+    // A pasted message that does not fit is rejected; after `/clear`, messages fit again.
     terminal.type_keys(&format!("\u{1b}[200~{}\u{1b}[201~\r", "and a lake ".repeat(400)));
     terminal.wait_until(|output| output.contains(" tokens; the context of the model has "));
     prompted(&terminal, 3);
@@ -88,11 +88,11 @@ fn an_answer_says_when_the_context_is_full() {
 }
 
 #[test]
-fn a_chat_needs_nothing_of_a_pipe() {
+fn without_a_terminal_an_empty_stdin_is_an_error() {
     let sandbox = Sandbox::new();
     let file = sandbox.dir().join("model.gguf");
     fs::write(&file, &Template::get().gguf_files[0].1).unwrap();
-    // Stdin is empty, and no terminal.
+    // Stdin is empty and not a terminal.
     let ran = sandbox.mc(&["run", file.to_str().unwrap()]).exits(2);
-    assert!(ran.stderr.contains("There is nothing to ask: stdin is empty"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("There is no prompt: stdin is empty"), "{}", ran.stderr);
 }

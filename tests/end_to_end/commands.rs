@@ -152,7 +152,7 @@ fn run_routes_to_a_specialist() {
         assert_eq!(document["text"], expected);
     }
     let ran = sandbox.mc(&["run", GGUF]).exits(2);
-    assert!(ran.stderr.contains("There is nothing to ask"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("There is no prompt"), "{}", ran.stderr);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The completion scripts, in the shells that they are for.
+//! The completion scripts, run in their shells.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::sandbox::Sandbox;
 
-/// Runs a script in a shell, in the workspace and with `mc` on the path; `None` if this machine does not have the shell.
+/// Runs a script in a shell, in the workspace and with `mc` on the path; `None` if the shell is not installed.
 fn in_shell(sandbox: &Sandbox, shell: &str, script: &str) -> Option<String> {
     let file = sandbox.dir().join(format!("script.{shell}"));
     fs::write(&file, script).unwrap();

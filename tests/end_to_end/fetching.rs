@@ -362,7 +362,7 @@ fn a_branch_is_reported_with_the_commit_to_write() {
     let check = elsewhere.mc(&["check"]).exits(2);
     assert!(check.stderr.contains("a branch can move"), "{}", check.stderr);
     let refused = elsewhere.mc(&["lock"]).exits(2);
-    let expected = format!("Write `hf \"org/base\" revision=\"{COMMIT}\"`, which is where it is now");
+    let expected = format!("Write `hf \"org/base\" revision=\"{COMMIT}\"`, its current location");
     assert!(refused.stderr.contains(&expected), "{}", refused.stderr);
 }
 

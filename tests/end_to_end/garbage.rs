@@ -1,4 +1,4 @@
-//! The store within its size: what is in use stays, whatever runs, and however a collection ends.
+//! Garbage collection: content in use stays, even if builds run concurrently or the collection is killed.
 
 use std::fs;
 use std::process::Child;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::random::Random;
 use crate::sandbox::{GGUF, Sandbox, Template, copy, files_below};
 
-/// A collection that leaves nothing that is not in use.
+/// A collection that removes everything that is not in use.
 const COLLECT: [&str; 4] = ["cache", "gc", "--max-size", "0B"];
 
 fn n_blobs(sandbox: &Sandbox) -> usize {
@@ -15,7 +15,7 @@ fn n_blobs(sandbox: &Sandbox) -> usize {
 }
 
 #[test]
-fn a_build_beside_collections_gives_what_it_gives_alone() {
+fn concurrent_collections_do_not_change_the_result_of_a_build() {
     let sandbox = Sandbox::new();
     let mut build = sandbox.command(&["build", "--output", "json", "--jobs", "2", GGUF]).spawn().unwrap();
     let mut n_collections = 0;
@@ -26,7 +26,7 @@ fn a_build_beside_collections_gives_what_it_gives_alone() {
     assert!(n_collections > 3, "{n_collections}");
     assert!(build.wait().unwrap().success());
     assert_eq!(sandbox.files("mc-out"), Template::get().gguf_files);
-    // All that the outputs came of is here.
+    // Everything behind the outputs is still in the store.
     sandbox.mc(&COLLECT).exits(0);
     let again = sandbox.build(&[GGUF]);
     assert_eq!((again.n_ran(), again.digests()), (0, Template::get().gguf.digests()));
@@ -38,7 +38,7 @@ fn kill(child: &mut Child) {
 }
 
 #[test]
-fn a_collection_that_is_killed_leaves_a_store_that_is_whole() {
+fn a_killed_collection_leaves_an_intact_store() {
     let mut random = Random(17);
     for _ in 0..12 {
         let sandbox = Sandbox::warm_gguf();
@@ -55,7 +55,7 @@ fn a_collection_that_is_killed_leaves_a_store_that_is_whole() {
 }
 
 #[test]
-fn a_build_that_is_killed_protects_nothing_any_more() {
+fn a_killed_build_no_longer_protects_its_blobs() {
     let sandbox = Sandbox::new();
     let mut build = sandbox.command(&["build", GGUF]).spawn().unwrap();
     while n_blobs(&sandbox) < 5 {
@@ -68,7 +68,7 @@ fn a_build_that_is_killed_protects_nothing_any_more() {
 }
 
 #[test]
-fn a_command_leaves_no_more_than_the_workspace_allows_but_what_is_in_use() {
+fn a_command_trims_the_store_to_the_limit_except_for_content_in_use() {
     let sandbox = Sandbox::warm_gguf();
     let text = fs::read_to_string(sandbox.path("workspace.kdl")).unwrap();
     fs::write(sandbox.path("workspace.kdl"), format!("{text}cache {{ disk max-size=\"1kB\" }}\n")).unwrap();
@@ -77,7 +77,7 @@ fn a_command_leaves_no_more_than_the_workspace_allows_but_what_is_in_use() {
     assert_eq!(built.n_ran(), 0);
     assert_eq!(n_blobs(&sandbox), before, "everything is in use");
     assert!(built.stderr.contains("more than its limit of 1000"), "{}", built.stderr);
-    // Another target, with the outputs of the first one gone: its blobs go, except those that both have.
+    // After its outputs are deleted, the blobs that only the first target used are removed.
     fs::remove_dir_all(sandbox.path("mc-out")).unwrap();
     let other = sandbox.mc(&["build", "//models:roadtrip-f16"]).exits(0);
     assert!(other.stderr.contains("removed ") && other.stderr.contains("from the store"), "{}", other.stderr);
@@ -88,7 +88,7 @@ fn a_command_leaves_no_more_than_the_workspace_allows_but_what_is_in_use() {
 }
 
 #[test]
-fn a_store_that_cannot_be_written_to_is_an_error_and_stays() {
+fn a_store_of_another_format_is_an_error_and_stays_unchanged() {
     let sandbox = Sandbox::warm_gguf();
     let before = n_blobs(&sandbox);
     let aside = sandbox.dir().join("aside");

@@ -1,4 +1,4 @@
-//! Names that are not UTF-8: nothing is left out in silence, and no document is lost over a path.
+//! File names that are not UTF-8: no file is skipped silently, and a path never prevents JSON output.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use crate::sandbox::{GGUF, Sandbox, copy, mc, run};
 
 #[test]
-fn a_pattern_that_meets_such_a_file_is_an_error_with_its_place() {
+fn a_pattern_that_matches_such_a_file_is_an_error_with_its_location() {
     let sandbox = Sandbox::new();
     let name = OsStr::from_bytes(b"caf\xe9.txt");
     fs::write(sandbox.path("models/data/calibration").join(name), "a line\n").unwrap();
@@ -18,12 +18,12 @@ fn a_pattern_that_meets_such_a_file_is_an_error_with_its_place() {
         assert!(ran.stderr.contains("--> models/package.kdl:"), "{}", ran.stderr);
         assert!(ran.stderr.contains(r#"files "data/calibration/*.txt""#), "{}", ran.stderr);
     }
-    // Where no pattern meets it, it does not matter.
+    // Without a matching pattern the file is ignored.
     sandbox.mc(&["check", "//models:evaluation"]).exits(0);
 }
 
 #[test]
-fn a_folder_on_the_way_of_a_pattern_is_an_error_too() {
+fn a_folder_below_a_pattern_is_an_error_too() {
     let sandbox = Sandbox::new();
     let folder = sandbox.path("models/data").join(OsStr::from_bytes(b"\xff"));
     fs::create_dir(&folder).unwrap();
@@ -34,7 +34,7 @@ fn a_folder_on_the_way_of_a_pattern_is_an_error_too() {
 }
 
 #[test]
-fn a_license_of_a_checkpoint_is_not_left_out() {
+fn a_license_file_of_a_checkpoint_is_not_skipped() {
     let sandbox = Sandbox::new();
     fs::write(sandbox.path("models/base").join(OsStr::from_bytes(b"LICENSE.\xff")), "text").unwrap();
     let ran = sandbox.mc(&["check", "//models:roadtrip-base"]).exits(2);
@@ -42,7 +42,7 @@ fn a_license_of_a_checkpoint_is_not_left_out() {
 }
 
 #[test]
-fn no_document_is_lost_over_a_path() {
+fn a_path_never_prevents_json_output() {
     let warm = Sandbox::warm_gguf();
     let workspace = warm.dir().join(OsStr::from_bytes(b"work\xffspace"));
     let cache = warm.dir().join(OsStr::from_bytes(b"ca\xffche"));

@@ -1,4 +1,4 @@
-//! Progress of a build at a terminal that is resized and where a user interrupts it, and in a log.
+//! Progress of a build: on a terminal that is resized, after an interrupt, and in a log.
 
 use std::process::Command;
 use std::thread;
@@ -8,7 +8,7 @@ use crate::pty::Terminal;
 use crate::sandbox::{BUNDLE, GGUF, MINUTES, Sandbox};
 use crate::screen_model::Screen;
 
-/// A command for a terminal that can do what most can.
+/// A command for a typical terminal.
 fn at_terminal(sandbox: &Sandbox, arguments: &[&str]) -> Command {
     let mut command = sandbox.command(arguments);
     command.env("TERM", "xterm-256color");
@@ -22,19 +22,19 @@ fn last_frame(output: &str) -> Vec<String> {
     lines.collect()
 }
 
-/// Bytes up to the last code for the terminal that came as a whole.
+/// Number of bytes up to the last complete terminal code.
 fn n_whole(output: &str) -> usize {
     let last = output.rfind('\u{1b}').filter(|at| !output[*at..].contains(['A', 'J', 'm']));
     last.unwrap_or(output.len())
 }
 
 #[test]
-fn a_build_at_a_terminal_shows_what_runs_and_leaves_its_result_alone() {
+fn a_build_on_a_terminal_shows_progress_and_leaves_only_its_result() {
     let sandbox = Sandbox::new();
     let terminal = Terminal::start(at_terminal(&sandbox, &["build", GGUF]), 80, 24);
     let mut screen = Screen::new(80, 24);
     let mut n_seen = 0;
-    // Widths and heights of a user who drags the corner of the window about.
+    // Sizes as a user drags the corner of the window.
     for (n_columns, n_rows) in
         [(60u16, 24u16), (33, 10), (120, 40), (20, 5), (80, 24)].into_iter().cycle().take(15)
     {
@@ -44,7 +44,7 @@ fn a_build_at_a_terminal_shows_what_runs_and_leaves_its_result_alone() {
         screen.write(&output[n_seen..n_whole]);
         n_seen = n_whole;
         screen.resize(usize::from(n_columns), usize::from(n_rows));
-        // What was on its way was drawn for the size before; `mc` draws anew for this one.
+        // Output in transit was drawn for the previous size; `mc` redraws for this one.
         terminal.resize(n_columns, n_rows);
         screen.is_strict = false;
     }
@@ -52,16 +52,16 @@ fn a_build_at_a_terminal_shows_what_runs_and_leaves_its_result_alone() {
     assert_eq!(ended.code, Some(0), "{}", ended.output);
     screen.write(&ended.output[n_seen..]);
     let left = screen.text();
-    // The counts of a frame and the actions that run.
+    // A frame has counts and the running actions.
     assert!(ended.output.contains(" %  "), "{}", ended.output);
     assert!(ended.output.contains("tokens  "), "{}", ended.output);
-    // The summary and the result, and no line of a frame.
+    // Only the summary and the result are left, and no line of a frame.
     assert!(left.starts_with("41 actions: 0 hits, 41 ran"), "{left}");
     assert!(!left.contains('[') && !left.contains(" left"), "{left}");
 }
 
 #[test]
-fn an_interrupt_at_a_terminal_leaves_two_lines_at_most() {
+fn an_interrupt_on_a_terminal_leaves_at_most_two_lines() {
     let sandbox = Sandbox::warm_gguf();
     sandbox.repeat_evaluation(MINUTES);
     let mut terminal = Terminal::start(at_terminal(&sandbox, &["build", BUNDLE]), 80, 24);
@@ -79,10 +79,10 @@ fn an_interrupt_at_a_terminal_leaves_two_lines_at_most() {
 }
 
 #[test]
-fn a_second_build_knows_how_long_it_will_take() {
+fn a_second_build_estimates_its_remaining_time() {
     let sandbox = Sandbox::new();
     sandbox.build(&[GGUF]);
-    // All actions anew; how long they took is still known.
+    // All actions run again; their durations are still recorded.
     for folder in ["ac", "cas"] {
         std::fs::remove_dir_all(sandbox.cache.join(folder)).unwrap();
     }
@@ -93,7 +93,7 @@ fn a_second_build_knows_how_long_it_will_take() {
 }
 
 #[test]
-fn a_log_has_a_line_for_each_target_and_for_actions_that_took_long() {
+fn a_log_has_a_line_for_each_target_and_each_slow_action() {
     let sandbox = Sandbox::new();
     let ran = sandbox.mc(&["build", GGUF]).exits(0);
     let lines: Vec<&str> = ran.stderr.lines().collect();

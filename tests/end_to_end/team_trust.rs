@@ -292,5 +292,5 @@ fn a_google_account_without_a_token_costs_one_warning_or_one_error() {
     let reported = lost("--remote-cache=https://cache.example", "/no/such/file");
     assert!(reported.contains("Google's credentials in `/no/such/file`: it cannot be read"), "{reported}");
     let reported = lost("--remote-cache=grpc://cache.example", "/no/such/file");
-    assert!(reported.contains("is for servers over TLS or on this machine"), "{reported}");
+    assert!(reported.contains("needs a server over TLS or on this machine"), "{reported}");
 }

@@ -1,8 +1,8 @@
-//! Remembers how long actions took, for estimates of when a build will end.
+//! Remembers the durations of actions, for estimates of when a build will end.
 //!
-//! Durations are noted for each class of work and each size of it, in powers of two: a small tensor may take longer for
-//! each of its bytes than a large one. A new duration counts as much as all before it, so that an estimate follows the
-//! machine that it is made on. No key, no result and no output depends on these notes; losing them costs an estimate.
+//! Durations are recorded for each class of work and each size in powers of two, because a small tensor may take longer
+//! per byte than a large one. Each new duration weighs as much as all earlier ones together, so that estimates adapt to
+//! the current machine. No key, result or output depends on these notes; losing them only costs an estimate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -20,45 +20,45 @@ const KIND: Kind = *b"dur1";
 /// Encoded size of an entry with a class of no bytes.
 const MIN_ENTRY_BYTES: usize = 8 + 8 + 8;
 
-/// Entries that are kept; a workspace has some dozens.
+/// Maximum number of entries; a workspace has a few dozen.
 const MAX_ENTRIES: usize = 10_000;
 
-/// Bytes of the name of a class that are kept.
+/// Maximum bytes of a class name.
 const MAX_CLASS_BYTES: usize = 200;
 
-/// The longest duration that is given: about thirty years.
+/// Maximum duration returned: about thirty years.
 const MAX_SECONDS: f64 = 1e9;
 
 /// A class of work, and the logarithm of its size.
 type Key = (String, u32);
 
-/// How long actions took.
+/// The recorded durations of actions.
 #[derive(Debug)]
 pub struct DurationNotes {
     base: Arc<Folder>,
     path: PathBuf,
     session: Arc<LazySession>,
-    /// Seconds for each unit of work, as they were before this process.
+    /// Seconds per unit of work, from earlier processes.
     before: OnceLock<BTreeMap<Key, f64>>,
-    /// The same, from this process.
+    /// Seconds per unit of work, from this process.
     learned: Mutex<Learned>,
 }
 
 #[derive(Debug, Default)]
 struct Learned {
     rates: BTreeMap<Key, f64>,
-    /// Those that were not written down yet.
+    /// Entries that are not yet written to the file.
     unsaved: BTreeSet<Key>,
 }
 
 impl DurationNotes {
-    /// Notes in the file `path` below `base`, which is read when it is needed.
+    /// Notes in the file `path` below `base`, read on demand.
     pub fn new(base: Arc<Folder>, path: &Path, session: Arc<LazySession>) -> Self {
         let (before, learned) = (OnceLock::new(), Mutex::default());
         Self { base, path: path.to_owned(), session, before, learned }
     }
 
-    /// Notes that work of a class took so long.
+    /// Records the duration of work of a class.
     pub fn record(&self, class: &str, n_units: u64, elapsed: Duration) {
         let key = key(class, n_units);
         let rate = elapsed.as_secs_f64() / n_units.max(1) as f64;
@@ -69,7 +69,7 @@ impl DurationNotes {
         learned.unsaved.insert(key);
     }
 
-    /// The time that work of a class takes, by what was noted of the same or the nearest size; `None` if nothing was.
+    /// Expected duration of work of a class, from the notes of the same or the nearest size; `None` without any notes.
     pub fn expected(&self, class: &str, n_units: u64) -> Option<Duration> {
         let (class, size) = key(class, n_units);
         let learned = self.lock();
@@ -77,19 +77,19 @@ impl DurationNotes {
             let range = rates.range((class.clone(), 0)..=(class.clone(), u32::MAX));
             range.map(|((_, size), rate)| (*size, *rate)).collect()
         };
-        // Of two that are as near, this process's own.
+        // Of two equally near sizes, prefer that of this process.
         let known = of_class(&learned.rates).into_iter().chain(of_class(self.before()));
         let (_, rate) = known.min_by_key(|(known, _)| known.abs_diff(size))?;
         Some(Duration::from_secs_f64((rate * n_units.max(1) as f64).clamp(0.0, MAX_SECONDS)))
     }
 
-    /// Writes down what was learned, for the next process. Done when the notes are dropped, too.
+    /// Writes new durations for the next process. Dropping the notes does this, too.
     pub fn save(&self) {
         let mut learned = self.lock();
         if learned.unsaved.is_empty() {
             return;
         }
-        // What other processes noted meanwhile stays.
+        // Keep what other processes recorded meanwhile.
         let mut rates = self.read();
         for key in std::mem::take(&mut learned.unsaved) {
             if let Some(rate) = learned.rates.get(&key)
@@ -98,7 +98,7 @@ impl DurationNotes {
                 rates.insert(key, *rate);
             }
         }
-        // A full or read-only disk costs an estimate, nothing else.
+        // On a full or read-only disk only an estimate is lost.
         drop(
             self.session.get().and_then(|session| publish(session, &self.base, &self.path, &encode(&rates))),
         );
@@ -113,7 +113,7 @@ impl DurationNotes {
         sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
-    // Each change is whole before the lock is given up.
+    // Each change of the map is complete before the lock is released.
     fn lock(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_expected_to_take_as_long_as_work_of_the_nearest_size_did() {
+    fn expected_durations_come_from_the_nearest_size() {
         let dir = tempfile::tempdir().unwrap();
         let notes = notes(dir.path());
         assert_eq!(notes.expected("tensor Q4_K", 1024), None);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_process_knows_what_all_before_it_learned() {
+    fn the_next_process_has_the_notes_of_all_earlier_ones() {
         let dir = tempfile::tempdir().unwrap();
         let [first, second] = [notes(dir.path()), notes(dir.path())];
         first.record("a", 1, seconds(1));
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_notes_are_no_notes_and_are_replaced() {
+    fn damaged_notes_are_ignored_and_replaced() {
         let dir = tempfile::tempdir().unwrap();
         for bytes in [&b""[..], b"dur1", &seal(KIND, &[255; 40]), &encode(&[(key("a", 1), f64::NAN)].into())]
         {

@@ -22,10 +22,10 @@ use crate::folder_lock::lock_folder;
 
 const PREFIX: &str = "session-";
 
-/// The file of a session in which it notes what it uses.
+/// File name of the notes in which a session records the blobs that it uses.
 const USES: &str = "uses";
 
-/// The most bytes that are read of such a file: 32 million uses.
+/// Maximum bytes read of such a file: 32 million uses.
 const MAX_USES: u64 = 1 << 30;
 
 /// Permissions of an unfinished file.
@@ -106,7 +106,7 @@ impl Session {
         Ok(UnfinishedFolder { folder, _name: Unfinished { session: self, name, is_gone: false } })
     }
 
-    /// Makes the file in which the session notes what it uses, for [`uses_of_living`].
+    /// Creates the file in which the session records the blobs that it uses, for [`uses_of_living`].
     ///
     /// # Errors
     /// If it cannot be created.
@@ -183,7 +183,7 @@ impl LazySession {
 pub(crate) struct Unfinished<'a> {
     session: &'a Session,
     name: PathBuf,
-    /// True if it was renamed, so that nothing has this name any more.
+    /// True after a rename: no file has this name any more.
     is_gone: bool,
 }
 
@@ -265,7 +265,7 @@ fn remove_dead_sessions(root: &Folder) {
     }
 }
 
-/// The notes of each session whose process lives.
+/// The notes of each session whose process is alive.
 ///
 /// * `root`: the root of all sessions, below `base`
 ///
@@ -277,7 +277,7 @@ pub(crate) fn uses_of_living(base: &Folder, root: &Path) -> Result<Vec<Vec<u8>>,
         let path = root.join(name).join(USES);
         match base.read(&path, MAX_USES) {
             Ok(found) => uses.push(found),
-            // It has used nothing so far, or has ended.
+            // It has used no blob so far, or has ended.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(source) => return Err(StoreError::io("read", &base.at(&path), source)),
         }
@@ -285,7 +285,7 @@ pub(crate) fn uses_of_living(base: &Folder, root: &Path) -> Result<Vec<Vec<u8>>,
     Ok(uses)
 }
 
-/// The names of the sessions whose processes live; of this process, too.
+/// The names of the sessions whose processes are alive, including this process.
 ///
 /// # Errors
 /// If the root cannot be read.
@@ -303,7 +303,7 @@ pub(crate) fn living_sessions(base: &Folder, root: &Path) -> Result<Vec<PathBuf>
         let name = PathBuf::from(entry.name);
         let lives = match folder.folder(&name).and_then(|session| session.file()) {
             Ok(file) => file.try_lock().is_err(),
-            // One that has ended meanwhile; one that cannot be opened may live.
+            // A session that ended meanwhile is skipped; one that cannot be opened may be alive.
             Err(error) => error.kind() != io::ErrorKind::NotFound,
         };
         if lives {

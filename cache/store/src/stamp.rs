@@ -47,7 +47,7 @@ impl FileStamp {
         self.modified_ns < limit && self.changed_ns < limit
     }
 
-    /// Returns true if the modification time is the one that the store gives to its blobs.
+    /// Returns true if the modification time is the one that the store sets on its blobs.
     pub(crate) fn is_settled(&self) -> bool {
         let settled = settled_time().duration_since(UNIX_EPOCH).expect("the settled time is after 1970");
         self.modified_ns == settled.as_nanos() as i128

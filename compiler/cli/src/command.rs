@@ -1,4 +1,4 @@
-//! The command line: reads it, runs its verb, and turns every end into an exit code.
+//! The command line: parses it, runs its verb, and maps every outcome to an exit code.
 
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub(crate) struct Cli {
     verb: Verb,
 }
 
-/// The command line, with its help in our form.
+/// The command line, with help in the form of [`crate::help`].
 pub(crate) fn command() -> Command {
     help::shaped(Cli::command())
 }
@@ -64,8 +64,8 @@ fn start() -> Exit {
     }
 }
 
-/// The error as it can be shown. Clap quotes arguments among its own codes for colors, so it reads them once more with
-/// every steering character escaped; should they be right then, the error is shown without colors.
+/// The error as it can be shown. Clap writes arguments between its own color codes, so this parses the command line
+/// again with control characters escaped. If the escaped arguments parse, returns the error without colors.
 fn reported(error: &clap::Error, arguments: &[OsString]) -> Markup {
     let shown = arguments.iter().map(|argument| printable(&argument.to_string_lossy()).into_owned());
     match parsed(shown) {
@@ -74,7 +74,7 @@ fn reported(error: &clap::Error, arguments: &[OsString]) -> Markup {
     }
 }
 
-/// Advice begins with `help:` everywhere, and clap says `tip:`.
+/// Replaces clap's `tip:` with `help:`, the word of all other advice.
 fn with_our_word(text: &str) -> String {
     let is_advice = |line: &str| {
         let plain = line.trim_start_matches(|c: char| {
@@ -116,7 +116,7 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
     }
 }
 
-/// Help and version are results; everything else is a wrong command line.
+/// Prints help and version as results, and everything else as an error in the command line.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let streams = Streams::of_process(&GlobalOptions::default());
     let text = reported(error, arguments);
@@ -134,7 +134,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> Exit {
     Exit::Declaration
 }
 
-/// Returns true if the command line asks for JSON, as far as it can be read although something in it is wrong.
+/// Returns true if the command line selects JSON, read leniently because it contains an error.
 fn wants_json(arguments: &[OsString]) -> bool {
     let mut arguments = arguments.iter().take_while(|argument| *argument != "--").peekable();
     let mut is_json = false;
@@ -158,7 +158,7 @@ fn error_text(error: &clap::Error, arguments: &[OsString]) -> String {
     }
 }
 
-/// Clap's paragraphs as a report: the first says what is wrong, tips say what to do; the usage is for people.
+/// Turns clap's paragraphs into a report: the first is the error, tips are help; the usage is for people only.
 fn usage_report(text: &str) -> Report {
     let mut paragraphs = text.split("\n\n").map(str::trim);
     let what = paragraphs.next().unwrap_or_default();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn global_options_stand_before_or_after_the_verb() {
+    fn global_options_are_accepted_before_and_after_the_verb() {
         for arguments in [["mc", "--jobs", "2", "clean"], ["mc", "clean", "--jobs", "2"]] {
             let cli = parsed(arguments).unwrap();
             assert_eq!(cli.options.n_jobs(), 2);
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_bazels_users_are_ours() {
+    fn bazel_spellings_of_options_are_accepted() {
         for (typed, ours) in [
             ("--remote_cache=grpc://a_b", "--remote-cache=grpc://a_b"),
             ("--remote_header", "--remote-header"),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays_as_it_was_typed() {
+    fn other_arguments_stay_as_typed() {
         let typed = [
             "mc",
             "//models:a_b",
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn every_option_says_what_it_does() {
+    fn every_option_has_help() {
         fn check(command: &Command, path: &str) {
             for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Completion of values: labels, queries, hashes of the store, names of backends.
+//! Completion of values: labels, queries, hashes in the store, names of backends.
 //!
-//! [`ARGUMENTS`] says by which function the values of an argument are found. Options and verbs are completed by
-//! `clap_complete`. Nothing here fails: where nothing can be found, there is nothing to offer.
+//! [`ARGUMENTS`] maps each argument to the function that finds its values. `clap_complete` completes options and verbs.
+//! Completion never fails: it offers nothing if it finds nothing.
 
 mod context;
 mod labels;
@@ -24,7 +24,7 @@ use crate::options::global::GlobalOptions;
 /// Finds the candidates for a word.
 pub(crate) type Find = fn(&Context, &str) -> Vec<CompletionCandidate>;
 
-/// The function for the values of each argument, by its id and the verb that it belongs to.
+/// The function for the values of each argument, by the argument's id and its verb.
 pub(crate) const ARGUMENTS: &[(&str, &str, Find)] = &[
     ("build", "patterns", labels::patterns),
     ("test", "patterns", labels::patterns),
@@ -41,9 +41,9 @@ pub(crate) const ARGUMENTS: &[(&str, &str, Find)] = &[
     ("", "cpu_path", cpu_paths),
 ];
 
-/// The command with functions that complete its values.
+/// Adds to the command the functions that complete its values.
 ///
-/// * `words`: the command line, whose `--workspace` and `--cache-dir` are obeyed
+/// * `words`: the command line; completion respects its `--workspace` and `--cache-dir`
 pub(crate) fn command(command: Command, words: &[OsString]) -> Command {
     let options = GlobalOptions {
         workspace: folder(words, "--workspace"),
@@ -65,7 +65,7 @@ pub(crate) fn command(command: Command, words: &[OsString]) -> Command {
     })
 }
 
-/// The folder that an option names, as `--option DIR` or `--option=DIR`.
+/// The folder given by an option, as `--option DIR` or `--option=DIR`.
 fn folder(words: &[OsString], option: &str) -> Option<PathBuf> {
     let after = words.windows(2).find(|pair| pair[0] == option).map(|pair| PathBuf::from(&pair[1]));
     let joined = || {
@@ -87,7 +87,7 @@ impl ValueCompleter for Completer {
     }
 }
 
-/// A model: a label, or the path of a file.
+/// Completes a model: a label, or the path of a file.
 fn models(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     if current.starts_with("//") || current.starts_with(':') {
         return labels::targets(context, current);
@@ -97,7 +97,7 @@ fn models(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     found
 }
 
-/// Sources of `mc inspect`: models and hashes of the store.
+/// Completes a source of `mc inspect`: a model or a hash in the store.
 fn sources(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     let mut found = models(context, current);
     found.extend(objects::hashes(context, current));
@@ -107,7 +107,7 @@ fn sources(context: &Context, current: &str) -> Vec<CompletionCandidate> {
 fn help_names(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     let topics = topics::TOPICS.iter().map(|topic| (topic.name, topic.title));
     let verbs = context.verbs.iter().map(|name| (name.as_str(), "Verb"));
-    // `build` is both: its first mention is enough.
+    // `build` is both a verb and a topic; offer it once.
     let topics = topics.filter(|(name, _)| !context.verbs.iter().any(|verb| verb == name));
     let named = verbs.chain(topics).filter(|(name, _)| name.starts_with(current));
     named.map(|(name, help)| CompletionCandidate::new(name).help(Some(help.to_owned().into()))).collect()

@@ -1,30 +1,30 @@
-//! How `mc` ends: one code for each kind of end, so that a script can tell whose fault it was.
+//! Exit codes of `mc`: one for each kind of outcome, so that a script can tell which side is at fault.
 
 use std::process::ExitCode;
 
 use mc_driver::build::targets::{Finished, Status};
 
-/// The end of a run.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// Everything asked for is done.
+    /// Everything succeeded.
     Done,
-    /// A step failed, or a file or the store could not be used.
+    /// An action failed, or a file or the store could not be used.
     Failed,
-    /// A declaration or the command line is wrong.
+    /// A declaration or the command line has an error.
     Declaration,
     /// Everything was built, but a gate failed.
     GateFailed,
-    /// No target that was asked for has a gate.
+    /// None of the requested targets has a gate.
     NoTests,
-    /// The user stopped it.
+    /// The user interrupted it.
     Interrupted,
     /// A bug in `mc`.
     Bug,
 }
 
 impl Exit {
-    /// The end of a build: what hinders the user most comes first.
+    /// The outcome of a build: the most serious one.
     pub(crate) fn of_build(finished: &Finished) -> Self {
         let has = |wanted| finished.targets.iter().any(|(_, status)| *status == wanted);
         match () {
@@ -50,7 +50,7 @@ impl Exit {
         }
     }
 
-    /// The same in a word, for JSON.
+    /// The outcome as a word, for JSON.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Done => "done",

@@ -1,4 +1,4 @@
-//! The reason for which a verb did not come to its end.
+//! The reason why a verb failed.
 
 use mc_driver::build::error::EngineError;
 use mc_driver::clean::CleanError;
@@ -14,12 +14,12 @@ use mc_driver::workspace::WorkspaceError;
 
 use crate::report::Report;
 
-/// The reason for which a verb did not come to its end.
+/// The reason why a verb failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The command line, or something on this machine.
+    /// An error in the command line or on this machine.
     Report(Report),
-    /// The library.
+    /// An error of the library.
     Error(Box<Error>),
 }
 

@@ -1,8 +1,8 @@
 //! The form of all help text.
 //!
-//! `-h` fits on a screen: the usage, examples, the options of the verb itself and the few options that every verb is
-//! used with. The other options are grouped by topic (`mc help remote`), and `--help` lists all of them. The text of an
-//! option stands in its doc comment, from which help, topics and man pages are made.
+//! `-h` fits on a screen: the usage, examples, the options of the verb itself and the common options of all verbs. The
+//! other options are grouped by topic (`mc help remote`), and `--help` lists all of them. The text of an option is its
+//! doc comment; help, topics and man pages are made from it.
 
 pub(crate) mod form;
 pub(crate) mod topics;
@@ -11,10 +11,10 @@ use clap::{Arg, ArgAction, Command};
 
 use crate::help::form::{COMMON, MAX_WIDTH};
 
-/// The order of help: examples stand before options, because they answer most questions.
+/// The order of help: examples come before options, because they answer most questions.
 const TEMPLATE: &str = "{about-with-newline}\n{usage-heading} {usage}\n\n{before-help}{all-args}{after-help}";
 
-/// Gives a command and its verbs the form of our help.
+/// Gives a command and its verbs the common form of help.
 pub(crate) fn shaped(command: Command) -> Command {
     let topics: Vec<&str> = topics::TOPICS.iter().map(|topic| topic.name).collect();
     let footer = format!("Help topics, for `mc help TOPIC`:\n  {}", topics.join(" "));
@@ -35,7 +35,7 @@ pub(crate) fn shaped(command: Command) -> Command {
     command
 }
 
-/// Hides an option from the short help if it stands under a heading that only long help and topics show.
+/// Hides an option from the short help if its heading appears only in long help and topics.
 fn in_short_help(arg: Arg) -> Arg {
     let is_common = arg.get_help_heading().is_none_or(|heading| heading == COMMON);
     arg.hide_short_help(!is_common)
@@ -51,7 +51,7 @@ fn shaped_verb(verb: Command, path: &str) -> Command {
     verb
 }
 
-/// The topics that are groups of options, as a choice.
+/// The topics that are groups of options, as alternatives.
 fn option_topics() -> String {
     let topics = topics::TOPICS.iter().filter(|topic| !topic.headings.is_empty());
     topics.map(|topic| topic.name).collect::<Vec<_>>().join("|")

@@ -1,8 +1,8 @@
-//! Ctrl-C and its kin: the first asks the build to stop cleanly, the second ends the process at once, as the first does
-//! where nothing is built.
+//! Interrupts (Ctrl-C, SIGTERM, SIGHUP): the first one stops the build cleanly, the second ends the process at once.
+//! Without a build, the first one ends the process at once.
 //!
-//! Nothing is lost by the second either: unfinished files belong to a session that the next `mc` clears away. So a build
-//! that was asked to stop, and only waits for servers, is ended, too.
+//! Ending at once loses nothing: the next `mc` removes unfinished files together with their session. For the same
+//! reason, an interrupted build that only waits for servers is ended.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,17 +16,17 @@ use mc_execute::running::n_running;
 use crate::exit::Exit;
 use crate::live;
 
-/// How long nothing may compute before a build that was asked to stop is ended: what comes in that time is told as ever.
+/// Ends an interrupted build after no action has run for this long; until then, progress is shown as usual.
 const IDLE: Duration = Duration::from_secs(1);
 
 static INTERRUPT: LazyLock<Arc<Interrupt>> = LazyLock::new(Arc::default);
 
-/// The interrupt of this process. While no build looks at it, an interrupt ends the process at once.
+/// The interrupt of this process. Without a build that observes it, an interrupt ends the process at once.
 pub(crate) fn interrupt() -> Arc<Interrupt> {
     Arc::clone(&INTERRUPT)
 }
 
-/// An answer that comes, which an interrupt stops; the next interrupt ends the process.
+/// An answer in progress. The first interrupt stops it; the next one ends the process.
 struct AnswerInterrupt {
     is_coming: AtomicBool,
     is_interrupted: AtomicBool,
@@ -36,16 +36,16 @@ static ANSWER: AnswerInterrupt =
     AnswerInterrupt { is_coming: AtomicBool::new(false), is_interrupted: AtomicBool::new(false) };
 
 impl AnswerInterrupt {
-    /// Stops the answer. Returns false if there is none, or it was to stop before.
+    /// Stops the answer. Returns false if there is no answer, or it was already stopped.
     fn interrupt(&self) -> bool {
         self.is_coming.load(Ordering::SeqCst) && !self.is_interrupted.swap(true, Ordering::SeqCst)
     }
 }
 
-/// An answer that comes until this is dropped.
+/// An answer in progress until this value is dropped.
 pub(crate) struct Answering(());
 
-/// Marks the begin of an answer, which an interrupt stops.
+/// Marks the start of an answer that an interrupt stops.
 pub(crate) fn answering() -> Answering {
     ANSWER.is_interrupted.store(false, Ordering::SeqCst);
     ANSWER.is_coming.store(true, Ordering::SeqCst);
@@ -53,7 +53,7 @@ pub(crate) fn answering() -> Answering {
 }
 
 impl Answering {
-    /// Tells whether the user wants no more of it.
+    /// Returns true if the user interrupted the answer.
     pub(crate) fn is_interrupted(&self) -> bool {
         ANSWER.is_interrupted.load(Ordering::SeqCst)
     }
@@ -65,10 +65,10 @@ impl Drop for Answering {
     }
 }
 
-/// Listens for interrupts from now on; [`crate::signals`] does so before anything else.
+/// Listens for interrupts from now on; [`crate::signals`] calls this before anything else.
 ///
 /// # Errors
-/// When the system does not let us.
+/// If the system refuses the handler.
 pub(crate) fn listen() -> Result<(), ctrlc::Error> {
     ctrlc::set_handler(|| {
         if ANSWER.interrupt() {
@@ -77,14 +77,14 @@ pub(crate) fn listen() -> Result<(), ctrlc::Error> {
         if !(INTERRUPT.request() && INTERRUPT.is_building()) {
             end();
         }
-        // A panic here would end the thread that listens, and every further interrupt would be lost.
+        // A panic here would end the thread that listens, and every later interrupt would be lost.
         if thread::Builder::new().spawn(end_when_idle).is_err() {
             end();
         }
     })
 }
 
-/// Ends the process when the build has not ended by itself and nothing has computed for a while.
+/// Ends the process if the build has not ended by itself and no action has run for [`IDLE`].
 fn end_when_idle() {
     let mut since = Instant::now();
     while since.elapsed() < IDLE {
@@ -99,7 +99,7 @@ fn end_when_idle() {
     let reported =
         "interrupted: every action that had finished is kept; mc did not wait for a server any longer\n";
     live::leave();
-    // Nobody may read it; the end is the same.
+    // The write may fail if stderr is closed; the process ends either way.
     drop(std::io::stderr().write_all(reported.as_bytes()));
     end();
 }

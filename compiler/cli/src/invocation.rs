@@ -1,4 +1,4 @@
-//! One call of `mc`: its global options and its streams, handed to the verb.
+//! One run of `mc`: its global options and its streams, passed to the verb.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ use crate::options::global::GlobalOptions;
 use crate::report::{Report, warning};
 use crate::streams::Streams;
 
-/// One call of `mc`.
+/// One run of `mc`.
 pub(crate) struct Invocation {
     /// The options that every verb takes.
     pub(crate) options: GlobalOptions,
-    /// The way out.
+    /// The output streams.
     pub(crate) streams: Arc<Streams>,
-    /// Describes the whole command line, for those who write it down.
+    /// Describes the whole command line, for help, man pages and completion.
     pub(crate) command: fn() -> clap::Command,
 }
 
 impl Invocation {
-    /// Whether results are JSON.
+    /// Returns true if results are JSON.
     pub(crate) fn is_json(&self) -> bool {
         self.options.is_json()
     }
@@ -39,7 +39,7 @@ impl Invocation {
         self.streams.json("\n");
     }
 
-    /// The declarations of the workspace around, with the store of this machine.
+    /// The declarations of the enclosing workspace, with the store of this machine.
     ///
     /// # Errors
     /// If there is no workspace.
@@ -49,10 +49,10 @@ impl Invocation {
         Ok((Declarations::open(&workspace, &store), store))
     }
 
-    /// The targets that patterns stand for, after what they need from elsewhere was fetched.
+    /// The targets that match the patterns, after fetching the files that they need.
     ///
     /// # Errors
-    /// If the declarations are wrong, or something cannot be fetched.
+    /// If the declarations have errors, or a file cannot be fetched.
     pub(crate) fn wanted(
         &self,
         declarations: &Declarations,
@@ -62,7 +62,7 @@ impl Invocation {
         Ok(declarations.wanted(patterns, &self.options.fetch.settings(), events)?)
     }
 
-    /// The store, with the remote cache that options or the workspace name.
+    /// The store, with the remote cache that options or the workspace select.
     ///
     /// # Errors
     /// If one of them cannot be used.
@@ -76,7 +76,7 @@ impl Invocation {
         Ok(Engine::open(store, &settings, &interrupt(), events)?)
     }
 
-    /// Brings the store within the size that the workspace allows, at the end of a command that fetches.
+    /// Shrinks the store to the limit of the workspace, at the end of a command that fetches.
     ///
     /// # Errors
     /// If there is no store.
@@ -97,7 +97,7 @@ impl Invocation {
         self.streams.error_markup(&report.markup());
     }
 
-    /// Writes a warning; also with `--quiet`.
+    /// Prints a warning; also with `--quiet`.
     pub(crate) fn warn(&self, text: &str) {
         self.streams.error_markup(&warning(text));
     }

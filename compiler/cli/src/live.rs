@@ -1,10 +1,10 @@
-//! A frame of lines that is drawn again and again in the same place of a terminal.
+//! Frames: lines that are redrawn in place on a terminal.
 //!
-//! Behind each frame the cursor goes back to the frame's first cell, and erasing clears everything from the cursor to the
-//! end of the screen. So nothing has to be known about how a terminal that is resized breaks the lines anew: the cursor
-//! stays at the character where it was, and whatever the frame has become lies behind it.
+//! After each frame the cursor returns to the frame's first cell, and erasing clears everything from the cursor to the
+//! end of the screen. So this module needs no knowledge of how a resized terminal rewraps lines: the cursor stays at
+//! its character, and the whole frame is behind it.
 //!
-//! Lines are escaped here, and nobody else writes codes that move the cursor.
+//! Lines are escaped here. No other module writes codes that move the cursor.
 
 #[cfg(test)]
 pub(crate) mod screen_model;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mc_syntax::terminal::printable;
 
-/// Erases the frame that the cursor is at the beginning of.
+/// Erases the frame; the cursor must be at its beginning.
 pub(crate) const ERASE: &str = "\r\u{1B}[J";
 
 /// Size of a terminal.
@@ -29,7 +29,7 @@ pub(crate) struct TerminalSize {
 /// True while a frame is on the process's terminal.
 static IS_DRAWN: AtomicBool = AtomicBool::new(false);
 
-/// The bytes that draw a frame in the place of the one before.
+/// The bytes that draw a frame in place of the previous one.
 ///
 /// * `lines`: each short enough for the terminal
 pub(crate) fn drawn(lines: &[String]) -> String {
@@ -41,15 +41,15 @@ pub(crate) fn drawn(lines: &[String]) -> String {
     bytes
 }
 
-/// Notes that a frame is on the process's terminal, or none.
+/// Records whether a frame is on the process's terminal.
 pub(crate) fn note(is_drawn: bool) {
     IS_DRAWN.store(is_drawn, Ordering::Relaxed);
 }
 
-/// Takes the frame off the process's terminal before the process is ended by force.
+/// Erases the frame from the process's terminal before the process is ended by force.
 pub(crate) fn leave() {
     if IS_DRAWN.swap(false, Ordering::Relaxed) {
-        // Nobody may read it; the end is the same.
+        // The write may fail if stderr is closed; the process ends either way.
         drop(std::io::stderr().write_all(ERASE.as_bytes()));
     }
 }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_takes_the_place_of_the_one_before() {
+    fn a_frame_replaces_the_previous_one() {
         let mut screen = Screen::new(20, 6);
         screen.write("$ mc build\r\n");
         screen.write(&drawn(&lines(5)));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn resizing_leaves_nothing_behind_whatever_the_terminal_does_to_lines() {
+    fn resizing_leaves_no_remains_of_frames_on_any_terminal() {
         for is_reflowing in [true, false] {
             for (n_columns, n_rows) in [(7, 12), (3, 12), (40, 12), (20, 4), (5, 30), (80, 24)] {
                 let mut screen = Screen::new(20, 12);

@@ -1,6 +1,6 @@
-//! The `mc` binary: it turns the command line into settings, hands them to `mc_driver`, and shows what happens.
+//! The `mc` binary: turns the command line into settings, passes them to `mc_driver`, and shows the events and results.
 //!
-//! Nothing else prints, reads the environment or knows the terminal.
+//! No other crate prints, reads the environment or knows the terminal.
 
 mod command;
 mod completion;

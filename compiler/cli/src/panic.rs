@@ -1,4 +1,4 @@
-//! A bug in `mc` ends in one message that asks for a report, and in exit code 37.
+//! A bug in `mc` ends with one message that asks for a report, and with exit code 37.
 
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::Arc;
@@ -11,21 +11,21 @@ use crate::exit::Exit;
 use crate::report::under;
 use crate::streams::Streams;
 
-/// Runs `body`; a panic, in it or in a thread that it joins, is told once and becomes [`Exit::Bug`].
+/// Runs `body`. A panic in it, or in a thread that it joins, is reported once and becomes [`Exit::Bug`].
 pub(crate) fn guard(streams: &Arc<Streams>, body: impl FnOnce() -> Exit) -> Exit {
     let reported = AtomicBool::new(false);
     let hook_streams = Arc::clone(streams);
     std::panic::set_hook(Box::new(move |info| {
-        // A template that the engine falls over is the template's error, and its thread is joined.
+        // A panic while rendering a template is an error in the template, and its thread is joined.
         if std::thread::current().name() == Some(TEMPLATE_THREAD) {
             return;
         }
-        // Several threads may fall over the same bug.
+        // Several threads may hit the same bug.
         if !reported.swap(true, Ordering::Relaxed) {
             hook_streams.error(&message(info));
         }
     }));
-    // The state behind the unwind is dropped or only read to end the process.
+    // The state after the unwind is dropped, or only read to end the process.
     let exit = catch_unwind(AssertUnwindSafe(body)).unwrap_or(Exit::Bug);
     drop(std::panic::take_hook());
     exit
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
     use crate::streams::tests::{Captured, streams};
 
-    /// Held by a test that sets the hook, of which a process has one.
+    /// Held by each test that sets the hook, because a process has only one hook.
     static HOOK: Mutex<()> = Mutex::new(());
 
     #[test]
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_the_template_engine_is_not_told_as_a_bug() {
+    fn a_panic_of_the_template_engine_is_not_reported_as_a_bug() {
         let _hook = HOOK.lock().unwrap_or_else(PoisonError::into_inner);
         let stderr = Captured::default();
         let streams = Arc::new(streams(std::io::sink(), stderr.clone(), true));

@@ -1,6 +1,6 @@
-//! Errors as a user sees them: what, where, because, help.
+//! Errors for users: what happened, the location, the cause, help.
 //!
-//! Mistakes in KDL are diagnostics with a span and are rendered elsewhere; a report is for everything else.
+//! Errors in KDL are diagnostics with a span and are rendered elsewhere; reports are for all other errors.
 
 use std::fmt::Display;
 
@@ -12,30 +12,30 @@ use crate::exit::Exit;
 /// One error, ready to be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Report {
-    /// How `mc` ends because of it.
+    /// Exit code that follows from the error.
     pub(crate) exit: Exit,
-    /// What went wrong.
+    /// The error in one sentence.
     pub(crate) what: String,
-    /// Where: a file, a label, a step.
+    /// Location: a file, a label, an action.
     pub(crate) place: Option<String>,
-    /// What made it go wrong.
+    /// Cause of the error.
     pub(crate) because: Option<String>,
-    /// What to do.
+    /// Advice on how to fix it.
     pub(crate) hint: Option<String>,
 }
 
 impl Report {
-    /// A failure of the build, of a file or of the store.
+    /// An error in the build, in a file or in the store.
     pub(crate) fn failed(what: impl Display) -> Self {
         Self::new(Exit::Failed, what)
     }
 
-    /// A mistake on the command line or in a declaration.
+    /// An error in the command line or in a declaration.
     pub(crate) fn usage(what: impl Display) -> Self {
         Self::new(Exit::Declaration, what)
     }
 
-    /// Targets without a gate, where gates were asked for.
+    /// No gate among the targets of a command that runs gates.
     pub(crate) fn no_tests(what: impl Display) -> Self {
         Self::new(Exit::NoTests, what)
     }
@@ -44,28 +44,28 @@ impl Report {
         Self { exit, what: what.to_string(), place: None, because: None, hint: None }
     }
 
-    /// Says where.
+    /// Adds the location.
     #[must_use]
     pub(crate) fn at(mut self, place: impl Display) -> Self {
         self.place = Some(place.to_string());
         self
     }
 
-    /// Says why.
+    /// Adds the cause.
     #[must_use]
     pub(crate) fn because(mut self, because: impl Display) -> Self {
         self.because = Some(because.to_string());
         self
     }
 
-    /// Says what to do.
+    /// Adds advice.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
         self.hint = Some(hint.to_string());
         self
     }
 
-    /// Says what to do, if something is known.
+    /// Adds advice, if there is any.
     #[must_use]
     pub(crate) fn maybe_hint(self, hint: Option<&String>) -> Self {
         match hint {
@@ -105,7 +105,7 @@ pub(crate) fn warning(text: &str) -> Markup {
     markup
 }
 
-/// Further lines stand under the first, so that no text that is quoted can look like a report of its own.
+/// Indents further lines below the first, so that quoted text cannot look like a separate report.
 pub(crate) fn under(text: &str) -> String {
     text.trim_end().replace('\n', "\n    ")
 }
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_says_what_where_because_and_help() {
+    fn a_report_shows_error_location_cause_and_help() {
         let report = Report::failed("Cannot build `//models:app`")
             .at("tensor blk.0.attn_q.weight")
             .because("One\ntwo")

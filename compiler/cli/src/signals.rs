@@ -1,14 +1,14 @@
-//! Sets up signals before anything else: those that end `mc` do so from the first moment on, and a write beyond the
-//! limit on the size of files is an error that can be reported.
+//! Sets up signals before anything else, so that interrupts are handled from the start, and a write beyond the file
+//! size limit is an error that can be reported.
 
 use crate::interrupt;
 
-/// Decides what becomes of signals from now on.
+/// Installs the handlers and dispositions of signals.
 pub(crate) fn prepare() {
     #[cfg(unix)]
     unix::prepare();
     #[cfg(not(unix))]
-    // Without the handler an interrupt ends the process as it always does.
+    // Without the handler, an interrupt ends the process by default.
     drop(interrupt::listen());
 }
 
@@ -22,10 +22,10 @@ mod unix {
     use super::interrupt;
 
     pub(super) fn prepare() {
-        // Its default is to end the process without a word; ignored, it makes the write fail with a reason.
+        // By default it ends the process without a message; if ignored, the write fails with a reason.
         set(SIGXFSZ, SIG_IGN);
         if is_ignored(SIGHUP) {
-            // `nohup` asked for it. A hangup waits while there is a handler, and is dropped then.
+            // `nohup` ignores hangups. A hangup is blocked while the handler is installed, and dropped afterwards.
             mask(SIG_BLOCK, SIGHUP);
             listen();
             set(SIGHUP, SIG_IGN);
@@ -37,14 +37,14 @@ mod unix {
 
     fn listen() {
         if interrupt::listen().is_err() {
-            // The handler may be there without the thread that looks at what it notes.
+            // The handler may be installed although the thread that reads its notes failed to start.
             for signal in [SIGINT, SIGTERM, SIGHUP] {
                 set(signal, SIG_DFL);
             }
         }
     }
 
-    /// Sets what becomes of a signal, to `SIG_DFL` or `SIG_IGN`.
+    /// Sets the disposition of a signal to `SIG_DFL` or `SIG_IGN`.
     #[expect(unsafe_code, reason = "no library sets a signal's disposition without it")]
     fn set(signal: i32, disposition: sighandler_t) {
         // SAFETY: neither disposition runs any code.
@@ -54,8 +54,8 @@ mod unix {
     #[expect(unsafe_code, reason = "no library tells a signal's disposition without it")]
     fn is_ignored(signal: i32) -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: with no new action it only writes the present one, into a place that is large enough for it; zeros are
-        // an action, too, should it fail.
+        // SAFETY: without a new action, the call only writes the current one, into a place that is large enough for it;
+        // zeros are a valid action if it fails.
         unsafe {
             libc::sigaction(signal, ptr::null(), action.as_mut_ptr());
             action.assume_init().sa_sigaction == SIG_IGN
@@ -66,7 +66,7 @@ mod unix {
     #[expect(unsafe_code, reason = "no library blocks a signal without it")]
     fn mask(how: i32, signal: i32) {
         let mut signals = MaybeUninit::<libc::sigset_t>::zeroed();
-        // SAFETY: the set is emptied before anything reads it, and the old mask is not asked for.
+        // SAFETY: the set is emptied before anything reads it, and the old mask is not requested.
         unsafe {
             libc::sigemptyset(signals.as_mut_ptr());
             libc::sigaddset(signals.as_mut_ptr(), signal);

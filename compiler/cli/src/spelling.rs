@@ -1,7 +1,7 @@
-//! Options as Bazel's users type them: with `_` for `-`, with `experimental_` before what is new there, and `--noX`,
+//! Accepts options as Bazel spells them: `_` for `-`, `experimental_` before options that are new there, and `--noX`,
 //! `--X=no` or `--X=0` for `--X=false`.
 //!
-//! What stands for no option of ours stays as it was typed, for the message about it.
+//! An option that mc does not know stays as typed, so that the error message quotes it.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,14 +14,14 @@ pub(crate) fn declared(command: &Command, arguments: impl Iterator<Item = OsStri
     let options = Options::of(command);
     let mut is_behind = false;
     let spell = |argument: OsString| {
-        // What comes then are no options of ours.
+        // The arguments from here on are not options of mc.
         is_behind |= argument == "--" || command.find_subcommand(&argument).is_some_and(takes_all);
         if is_behind { None } else { options.spell(&argument) }.unwrap_or(argument)
     };
     arguments.map(spell).collect()
 }
 
-/// The long options of a command and its verbs, and whether each is answered by yes or no.
+/// The long options of a command and its verbs, and whether each takes a boolean value.
 struct Options(BTreeMap<String, bool>);
 
 impl Options {
@@ -39,10 +39,10 @@ impl Options {
         command.get_subcommands().for_each(|verb| self.collect(verb));
     }
 
-    /// An argument in our words; `None` where it is no option of ours, whatever it is.
+    /// An argument in mc's spelling; `None` if it is not an option of mc.
     fn spell(&self, argument: &OsStr) -> Option<OsString> {
         let typed = argument.strip_prefix("--")?;
-        // A path need not be UTF-8.
+        // A path is not necessarily UTF-8.
         let (name, value) = typed.split_once("=").map_or((typed, None), |(name, value)| (name, Some(value)));
         let name = name.to_str()?.replace('_', "-");
         if let Some((name, is_yes_or_no)) = self.find(&name) {
@@ -64,7 +64,7 @@ impl Options {
     }
 }
 
-/// Whether a verb takes whatever comes behind it, as a step its parameters.
+/// Returns true if a verb accepts arbitrary trailing arguments, such as an action's parameters.
 fn takes_all(verb: &Command) -> bool {
     verb.get_arguments().any(Arg::is_trailing_var_arg_set)
 }
@@ -74,7 +74,7 @@ fn is_yes_or_no(option: &Arg) -> bool {
         && option.get_value_parser().type_id() == std::any::TypeId::of::<bool>()
 }
 
-/// An answer in the words of Rust, if it is one.
+/// A boolean value in Rust's spelling, if it is one.
 fn answer(value: &OsStr) -> &OsStr {
     match value.to_str() {
         Some("yes" | "1") => OsStr::new("true"),

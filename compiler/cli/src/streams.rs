@@ -1,12 +1,11 @@
-//! The only way out: results to stdout, everything else to stderr.
+//! The only output of the process: results to stdout, everything else to stderr.
 //!
-//! Whatever is written goes through [`mc_syntax::terminal`]: no text of others (names, messages of servers, a model's
-//! answer) can steer the terminal, whoever wrote it forgot to look. The same holds for files and pipes, because a
-//! terminal often reads the other end (`mc … | less`); exact texts are in JSON, whose strings hold the same characters
-//! as `\u` escapes.
+//! All output goes through [`mc_syntax::terminal`], so that no foreign text (names, messages of servers, a model's
+//! answer) can control the terminal. This applies to files and pipes too, because their content often ends up on a
+//! terminal (`mc … | less`); exact texts are in JSON, whose strings hold the same characters as `\u` escapes.
 //!
-//! A reader of stdout that goes away (`mc query //... | head`) is no error; any other failure to write is kept and
-//! told at the end. No other module prints.
+//! A reader that closes stdout (`mc query //... | head`) is not an error; any other write error is kept and reported at
+//! the end. No other module prints.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,33 +17,33 @@ use crate::live::{self, TerminalSize};
 use crate::options::environment::variable;
 use crate::options::global::{Color, GlobalOptions};
 
-/// Stderr, and the frame that may be drawn on it.
+/// Stderr, with the frame that may be drawn on it.
 struct Messages {
     writer: Box<dyn Write + Send>,
     has_frame: bool,
 }
 
-/// Stdout and stderr, with what may be written to each.
+/// Stdout and stderr, with the form of output that each accepts.
 pub(crate) struct Streams {
     stdout: Mutex<Box<dyn Write + Send>>,
     stderr: Mutex<Messages>,
     is_closed: AtomicBool,
     failure: Mutex<Option<io::Error>>,
     is_quiet: bool,
-    /// Columns of results; `None` if lines may be of any length.
+    /// Maximum columns of results; `None` if unlimited.
     width: Option<usize>,
     /// True if results may be colored.
     is_out_colored: bool,
     /// True if messages may be colored.
     is_err_colored: bool,
-    /// Whether messages go to a terminal that can show moving bars.
+    /// True if messages go to a terminal that supports progress bars.
     pub(crate) is_live: bool,
 }
 
 impl Streams {
     /// The process's own streams.
     pub(crate) fn of_process(options: &GlobalOptions) -> Self {
-        // Moving bars are control codes too: whoever wants none gets none.
+        // Progress bars are control codes too, so an option against colors also turns them off.
         let is_live = io::stderr().is_terminal()
             && options.color != Color::Never
             && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
@@ -66,12 +65,12 @@ impl Streams {
         self.write_result(&escaped(text));
     }
 
-    /// Writes a part of the result, with colors where they are welcome.
+    /// Writes a part of the result, with colors if they are enabled.
     pub(crate) fn result_markup(&self, markup: &Markup) {
         self.write_result(&markup.show(self.is_out_colored));
     }
 
-    /// Writes a JSON document: steering characters are escaped as JSON does it, so that readers get them back.
+    /// Writes a JSON document. Escapes control characters as JSON does, so that readers get the originals back.
     pub(crate) fn json(&self, document: &str) {
         self.write_result(&json_escaped(document));
     }
@@ -86,23 +85,23 @@ impl Streams {
         self.check(written);
     }
 
-    /// Brings what was written so far to the reader.
+    /// Flushes everything written so far.
     pub(crate) fn flush(&self) {
         let flushed = lock(&self.stdout).flush();
         self.check(flushed);
     }
 
-    /// Whether nobody reads the result any more.
+    /// Returns true if the reader of the result closed its end.
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Relaxed)
     }
 
-    /// Returns the columns that a line of a result may take; `None` in files and pipes, unless `COLUMNS` says more.
+    /// Maximum columns of a line of a result; `None` in files and pipes, unless `COLUMNS` is set.
     pub(crate) fn width(&self) -> Option<usize> {
         self.width
     }
 
-    /// Whether the user wants to see only results and errors.
+    /// Returns true if the user wants results and errors only.
     pub(crate) fn is_quiet(&self) -> bool {
         self.is_quiet
     }
@@ -119,7 +118,7 @@ impl Streams {
         self.write_error(&escaped(text));
     }
 
-    /// Writes an error or a warning, with colors where they are welcome.
+    /// Writes an error or a warning, with colors if they are enabled.
     pub(crate) fn error_markup(&self, markup: &Markup) {
         self.write_error(&markup.show(self.is_err_colored));
     }
@@ -127,14 +126,14 @@ impl Streams {
     fn write_error(&self, shown: &str) {
         let mut messages = lock(&self.stderr);
         messages.erase();
-        // When stderr is gone there is nobody left to tell.
+        // If stderr is closed, the error cannot be reported anywhere.
         drop(messages.writer.write_all(shown.as_bytes()));
     }
 
-    /// The part of the terminal that frames are drawn on; `None` if there is none, or it shall not be drawn on. The last
-    /// column stays free, because terminals differ in where the cursor is behind a full line.
+    /// The part of the terminal for frames; `None` if there is no terminal, or frames are off. The last column stays
+    /// free, because terminals differ in the cursor's position after a full line.
     pub(crate) fn terminal_size(&self) -> Option<TerminalSize> {
-        // A terminal that does not tell its size has that of the first ones.
+        // Size for a terminal that does not report its own.
         const USUAL: TerminalSize = TerminalSize { n_columns: 80, n_rows: 24 };
         self.is_live.then(|| {
             let size = terminal_size::terminal_size_of(io::stderr());
@@ -146,7 +145,7 @@ impl Streams {
         })
     }
 
-    /// Draws a frame in the place of the one before. Whatever is written next takes its place.
+    /// Draws a frame in place of the previous one. The next output replaces it.
     pub(crate) fn draw(&self, lines: &[String]) {
         if self.is_quiet {
             return;
@@ -157,12 +156,12 @@ impl Streams {
         drop(messages.writer.write_all(live::drawn(lines).as_bytes()));
     }
 
-    /// Takes the frame off the terminal, if there is one.
+    /// Erases the frame from the terminal, if there is one.
     pub(crate) fn erase(&self) {
         lock(&self.stderr).erase();
     }
 
-    /// Ends the result; tells why it could not be written, unless its reader went away.
+    /// Ends the result; returns the error if it could not be written, unless the reader closed its end.
     pub(crate) fn finish(&self) -> Result<(), io::Error> {
         self.flush();
         lock(&self.failure).take().map_or(Ok(()), Err)
@@ -187,12 +186,13 @@ impl Messages {
     }
 }
 
-// A writer is whole after a panic elsewhere: what it wrote, it wrote.
+// A writer stays valid after a panic in another thread.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The document with every steering character as `\uXXXX`, in pairs beyond 16 bits. Outside of strings JSON has none.
+/// The document with every control character as `\uXXXX`, as surrogate pairs beyond 16 bits. JSON has control
+/// characters only in strings.
 fn json_escaped(document: &str) -> String {
     let mut shown = String::with_capacity(document.len());
     for character in document.chars() {
@@ -207,7 +207,7 @@ fn json_escaped(document: &str) -> String {
     shown
 }
 
-/// The width of the terminal that results go to, else that of `COLUMNS`.
+/// The width of the terminal for results, else that of `COLUMNS`.
 fn width() -> Option<usize> {
     if io::stdout().is_terminal() {
         let (terminal_size::Width(n_columns), _) = terminal_size::terminal_size_of(io::stdout())?;
@@ -218,8 +218,8 @@ fn width() -> Option<usize> {
 
 /// Decides whether a stream is colored.
 ///
-/// `NO_COLOR` (any value but the empty one, <https://no-color.org>) comes before `CLICOLOR_FORCE` and `CLICOLOR`
-/// (<https://bixense.com/clicolors>), of which `0` and the empty value mean no.
+/// `NO_COLOR` (if not empty, <https://no-color.org>) takes precedence over `CLICOLOR_FORCE` and `CLICOLOR`
+/// (<https://bixense.com/clicolors>); for these two, `0` and the empty value mean no.
 fn is_colored(color: Color, is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     match color {
         Color::Always => true,
@@ -236,7 +236,7 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// What was written, to look at.
+    /// Captures the output, for tests.
     #[derive(Clone, Default)]
     pub(crate) struct Captured(Arc<Mutex<Vec<u8>>>);
 
@@ -282,7 +282,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_reader_that_went_away_is_no_error() {
+    fn a_closed_reader_is_not_an_error() {
         let streams = streams(Broken(io::ErrorKind::BrokenPipe), Captured::default(), false);
         streams.result("a");
         assert!(streams.is_closed());
@@ -317,7 +317,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn nothing_that_is_written_steers_the_terminal() {
+    fn output_cannot_control_the_terminal() {
         let [stdout, stderr] = [Captured::default(), Captured::default()];
         let streams = streams(stdout.clone(), stderr.clone(), false);
         let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
@@ -333,7 +333,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn json_reads_back_as_it_was_and_steers_nothing() {
+    fn json_reads_back_unchanged_and_cannot_control_the_terminal() {
         let stdout = Captured::default();
         let hostile = "a\u{1b}[2J\u{202e}\u{9b}1m\u{e0041}\r\nb\té";
         streams(stdout.clone(), Captured::default(), false).json(&serde_json::json!([hostile]).to_string());

@@ -6,9 +6,9 @@ use crate::invocation::Invocation;
 
 /// A verb with its arguments.
 pub(crate) trait Run {
-    /// Does what was asked for.
+    /// Runs the verb.
     ///
     /// # Errors
-    /// Whatever kept it from coming to its end.
+    /// The reason why it failed.
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure>;
 }

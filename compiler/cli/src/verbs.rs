@@ -1,4 +1,4 @@
-//! The table of verbs. Adding a verb is a file of its own, a row here, and a page of the manual.
+//! The table of verbs. To add a verb, write a file for it, a row here, and a page of the manual.
 
 mod action;
 mod build;
@@ -51,7 +51,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Does what was asked for.
+    /// Runs the verb.
     pub(crate) fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         let verb: &dyn Run = match self {
             Self::Build(verb) => verb,

@@ -14,8 +14,8 @@ use mc_files::regular;
 use crate::out_folder::foreign_entry;
 use crate::workspace::{OUT, Workspace};
 
-/// The entries of a store. `VERSION` stays: a build that goes on meanwhile makes folders anew, and without it nobody
-/// would know them as those of a store.
+/// The entries of a store. `VERSION` stays: a concurrent build creates folders again, and without `VERSION` they could
+/// not be recognized as those of a store.
 const STORE: [&str; 9] = ["ac", "cas", "evicted", "fetched", "memo", "out", "quarantine", "remote", "tmp"];
 
 /// An error while removing something.

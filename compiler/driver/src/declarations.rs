@@ -110,13 +110,13 @@ impl Declarations {
         }
     }
 
-    /// The size that the workspace allows the store of this machine; `None` if it says nothing about it.
+    /// The size limit that the workspace sets for the store of this machine; `None` if it sets none.
     pub fn store_limit(&self) -> Option<StoreLimit> {
         let max_bytes = workspace(&self.db).disk_max_bytes?;
         Some(StoreLimit { max_bytes, workspace: Some(self.workspace.clone()) })
     }
 
-    /// The origins elsewhere that the targets and all that they need declare, sorted, each once.
+    /// The remote origins that the targets and their dependencies declare, sorted, without duplicates.
     ///
     /// # Errors
     /// If a pattern has no matches, or a file that declares the targets has errors.
@@ -159,8 +159,8 @@ impl Declarations {
         Ok(targets)
     }
 
-    /// Everything that is wrong with the targets, and with all that they need. Headers and configuration are enough for
-    /// it; where they are not on this machine either, targets are left out.
+    /// Reports every error in the targets and their dependencies. Needs only headers and configurations of models;
+    /// targets for which these are not on this machine are left out.
     ///
     /// # Errors
     /// If a pattern has no matches.
@@ -172,7 +172,7 @@ impl Declarations {
         Ok(Checked { n_packages: packages.len(), n_targets: found.len(), diagnostics, left_out })
     }
 
-    /// The targets that a query stands for: a path in its order, others sorted.
+    /// The targets that match a query: a path in its order, others sorted.
     ///
     /// # Errors
     /// If the query is invalid.
@@ -180,7 +180,7 @@ impl Declarations {
         self.query_all(&[text.to_owned()])
     }
 
-    /// The targets that some queries stand for together: those of one alone in its order, those of several sorted.
+    /// The targets that match any of the queries: for a single query in its order, for several sorted.
     ///
     /// # Errors
     /// If a query is wrong.

@@ -1,6 +1,6 @@
 //! Expected durations of the actions of a graph, by the durations that earlier builds recorded in the store.
 //!
-//! Nothing is read for it but the sizes of files. What it says changes no result; it is for those who watch a build.
+//! Reads only the sizes of files. Does not affect results; a forecast is for display only.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Forecast {
         Self { actions }
     }
 
-    /// A forecast that somebody else made, by the structures of actions.
+    /// A forecast with given durations, by the structures of actions.
     pub fn of_durations(durations: impl Iterator<Item = (Digest, Duration)>, is_recorded: bool) -> Self {
         let action =
             |(structure, duration)| (structure, (Work::small("unknown"), Expected { duration, is_recorded }));
@@ -66,7 +66,7 @@ impl Forecast {
         self.actions.values().filter(|(_, expected)| expected.is_recorded).count()
     }
 
-    /// Notes how long an action took.
+    /// Records the duration of an action.
     pub(crate) fn record(&self, notes: &DurationNotes, node: &ActionNode, elapsed: Duration) {
         if let Some((work, _)) = self.actions.get(&node.structure()) {
             notes.record(&work.class, work.n_units, elapsed);

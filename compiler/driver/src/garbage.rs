@@ -1,7 +1,7 @@
 //! Keeps the store within the size that the workspace or the user sets.
 //!
-//! The store knows results as bytes and blobs by hash; this module says which blobs a result names, and adds the folders
-//! of fetched files.
+//! The store treats results as opaque bytes and knows blobs by hash; this module finds the blobs that a result names,
+//! and adds the folders of fetched files.
 
 use std::path::PathBuf;
 
@@ -20,10 +20,10 @@ use crate::store::Store;
 use crate::store_contents::ContentsError;
 use crate::warning::Warning;
 
-/// Removes what was used least recently until the store has no more than a number of bytes. Everything stays that a
-/// running process uses, that outputs in place are made of, and that the workspace has pinned.
+/// Removes the least recently used content until the store has at most the given size. Keeps everything that a running
+/// process uses, that belongs to outputs in place, or that the workspace pins.
 ///
-/// * `is_dry`: only counts what would be removed
+/// * `is_dry`: only counts what a real collection would remove
 ///
 /// # Errors
 /// If the store cannot be read, or something cannot be removed.
@@ -33,8 +33,8 @@ pub fn collect(store: &Store, limit: &StoreLimit, is_dry: bool) -> Result<Collec
     Ok(collect_from(&store, limit, others, is_dry)?)
 }
 
-/// Brings the store within its limit at the end of a command. A store that stays larger is a warning, and so is one that
-/// cannot be cleared up: what was asked for is done.
+/// Shrinks the store to its limit at the end of a command. A failure, or a store that stays larger, is only a warning,
+/// because the command itself succeeded.
 pub fn keep_within(store: &LocalStore, limit: &StoreLimit, events: &dyn EventSink) {
     match trim(store, limit) {
         Ok(None) => {}
@@ -57,7 +57,7 @@ pub fn keep_within(store: &LocalStore, limit: &StoreLimit, events: &dyn EventSin
     }
 }
 
-/// Brings a store within its limit after a command has written to it; `None` if it was within it.
+/// Shrinks a store to its limit after a command has written to it; `None` if it was within the limit.
 ///
 /// # Errors
 /// As [`collect`].
@@ -96,7 +96,7 @@ fn blobs_of(result: &[u8], read: &mut ReadBlob<'_>) -> Option<Vec<Digest>> {
 fn others(store: &LocalStore, limit: &StoreLimit) -> Result<Vec<Other>, ContentsError> {
     let area = Area::new(store.root());
     let pinned: Vec<PathBuf> = match &limit.workspace {
-        // A lock that cannot be read is an error of whoever needs it.
+        // A command that needs the lock file reports the error if it cannot be read.
         Some(workspace) => {
             let lock = read_lock(workspace).unwrap_or_default();
             lock.entries.iter().map(|(origin, files)| area.folder(origin, files)).collect()

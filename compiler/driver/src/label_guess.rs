@@ -1,4 +1,4 @@
-//! What somebody may mean by a text that is not a label: a path, or a label without its `//`.
+//! Guesses the label that a user meant by a text that is not a label: a path, or a label without its `//`.
 
 use mc_analysis::database::Database;
 use mc_analysis::packages::{package_of, packages};
@@ -6,10 +6,10 @@ use mc_ir::label::{Label, PackageId};
 
 use crate::workspace::{OUT, Workspace};
 
-/// Files that are no target themselves.
+/// Files that are not targets.
 const DECLARATIONS: &str = "package.kdl";
 
-/// The label or pattern that a text may mean; nothing if it is like none.
+/// The most likely label or pattern; `None` if nothing is similar.
 pub(crate) fn guess(db: &Database, workspace: &Workspace, text: &str) -> Option<String> {
     if text.contains(':') && !text.starts_with(['/', ':', '.']) {
         return Some(format!("//{text}"));
@@ -43,7 +43,7 @@ fn named(db: &Database, workspace: &Workspace, name: &str) -> Option<String> {
     Some(Label::new(id, name).to_string())
 }
 
-/// A path as seen from the root of the workspace, with `/` between its parts.
+/// A path relative to the root of the workspace, with `/` between its parts.
 fn below_root(workspace: &Workspace, text: &str) -> Option<String> {
     let path = match text.strip_prefix(workspace.root.to_str()?) {
         Some(below) => below.to_owned(),

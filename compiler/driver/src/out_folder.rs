@@ -1,9 +1,9 @@
-//! The folder `mc-out`: whose it is.
+//! Ownership of the folder `mc-out`.
 //!
-//! A build replaces what is in the folder of a target, and `mc clean` removes all of it, so both must know that nobody
-//! else keeps files there. The first build that publishes something leaves a `CACHEDIR.TAG`, by which programs for
-//! backups know the folder, too. A folder that is empty, or holds only hidden files and what file systems put there, is
-//! free to be taken.
+//! A build replaces the content of a target's folder, and `mc clean` removes everything, so both must know that users
+//! keep no other files there. The first build that publishes outputs writes a `CACHEDIR.TAG`, which also makes backup
+//! programs skip the folder. A folder that is empty, or holds only hidden files and files of the file system, may be
+//! claimed.
 //!
 //! Source: <https://bford.info/cachedir/>.
 
@@ -25,14 +25,14 @@ const TEXT: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
 /// Names that a file system puts into its root.
 const OF_FILE_SYSTEMS: [&str; 1] = ["lost+found"];
 
-/// Looks at the folder, and pauses between them: an `mc clean` beside a build may take the tag away, which the build
-/// puts back.
+/// Number of checks of the folder, and the pause between them: a concurrent `mc clean` may remove the tag, and the
+/// build writes it again.
 const LOOKS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// An entry of somebody else in the folder for outputs; nothing if the folder is ours, free, or not there.
+/// A foreign entry in the folder for outputs; `None` if the folder is ours, unclaimed, or missing.
 ///
-/// A link or a file in its place is for those to refuse who write or remove.
+/// A link or a file in its place is rejected by the code that writes or removes outputs.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -65,7 +65,7 @@ fn foreign_entry_now(workspace: &Workspace) -> io::Result<Option<String>> {
     Ok(foreign.map(std::borrow::Cow::into_owned).min())
 }
 
-/// Makes the folder if need be, and marks it as ours: before something is put into it, and once more afterwards.
+/// Creates the folder if necessary, and marks it as ours. Called before and after outputs are written.
 ///
 /// # Errors
 /// If the folder cannot be made or written to.
@@ -74,7 +74,7 @@ pub(crate) fn claim(workspace: &Workspace) -> io::Result<()> {
     if out.status_of(Path::new(TAG)).is_ok() {
         return Ok(());
     }
-    // Whole or not at all: half a tag would make the folder somebody else's.
+    // Atomic, because an incomplete tag would make the folder look foreign.
     let unfinished = PathBuf::from(format!(".mc-tag-{}", std::process::id()));
     out.create_file(&unfinished, 0o666)?.write_all(TEXT.as_bytes())?;
     out.rename(&unfinished, &out, Path::new(TAG))

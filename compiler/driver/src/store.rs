@@ -17,7 +17,7 @@ pub struct Store {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreUnavailable {
     /// No folder is configured.
-    #[error("Cannot tell where the store is")]
+    #[error("Cannot determine the folder of the store")]
     NoFolder,
     /// The folder cannot be used.
     #[error("Cannot use the store")]

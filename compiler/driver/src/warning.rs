@@ -59,8 +59,8 @@ pub enum Warning {
         /// Bytes that it may have.
         max_bytes: u64,
     },
-    /// The store is larger than its limit and cannot be cleared up.
-    #[error("The store is not brought within its limit: {reason}")]
+    /// The store is larger than its limit, and the collection failed.
+    #[error("The store could not be shrunk to its limit: {reason}")]
     StoreNotTrimmed {
         /// The reason.
         reason: String,

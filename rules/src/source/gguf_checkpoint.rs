@@ -167,7 +167,7 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<RuleError>> {
     let first = of_series.names().swap_remove(0);
     Err(vec![
         RuleError::new(place, "checkpoint::gguf", message)
-            .help(format!("Name the first, which has the keys: `{first}`")),
+            .help(format!("Name the first file, which has the keys: `{first}`")),
     ])
 }
 

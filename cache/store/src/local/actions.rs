@@ -50,23 +50,23 @@ impl ActionCache for LocalStore {
     }
 }
 
-/// Time after which another use of a result is noted.
+/// Minimum time between two recorded uses of a result.
 const USE_INTERVAL: Duration = Duration::from_secs(60);
 
 impl LocalStore {
-    /// Notes that a result is used now, by the time of its file. The time is no part of what makes an entry believed,
-    /// and blobs have no such note: theirs would change the stamp by which they are.
+    /// Records the use of a result in the modification time of its file. This is safe because trust in an entry does
+    /// not depend on that time. Blobs have no such record: it would change the stamp that they are trusted by.
     fn touch(&self, path: &Path) {
         let folder = self.layout.folder();
         let Ok(file) = folder.open_file(path) else { return };
         let modified = file.metadata().and_then(|metadata| metadata.modified());
         if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > USE_INTERVAL)) {
-            // Whoever may not set it (the file is another user's) leaves the time of an earlier use.
+            // If the file belongs to another user, it keeps the time of an earlier use.
             drop(file.set_modified(SystemTime::now()));
         }
     }
 
-    /// The action of an entry, and its result; `None` if it is damaged or gone. Nothing is changed.
+    /// The action of an entry, and its result; `None` if it is damaged or missing. Changes nothing.
     pub(crate) fn peek_action(&self, hash: &Digest, path: &Path) -> Option<Recorded> {
         let sealed = self.layout.folder().read(path, MAX_NOTE).ok()?;
         decode(&sealed).filter(|(found, _)| found.hash == *hash).map(|(_, recorded)| recorded)
@@ -148,7 +148,7 @@ mod tests {
         let recorded = Recorded { result: b"result".to_vec(), attesters: Attesters::new() };
         assert_eq!(store.get(&digest).unwrap(), Some(recorded));
         assert_eq!(store.verify().unwrap().actions.n_files, 1);
-        // Made again, it has an attester; removed, it is gone, and removing it twice is harmless.
+        // The entry either was stored again and has an attester, or is missing; removing it twice is harmless.
         store.put(&digest, b"result", Some(Attester::Here)).unwrap();
         assert_eq!(store.get(&digest).unwrap().unwrap().attesters, Attesters::from([Attester::Here]));
         for _ in 0..2 {

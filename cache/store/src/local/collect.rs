@@ -1,18 +1,19 @@
-//! Collects garbage: brings a store down to a number of bytes, least recently used first.
+//! Collects garbage: shrinks a store to a number of bytes, least recently used content first.
 //!
-//! Results are what is used or not; blobs go with the last result that names them. In this order are removed, until the
-//! store is small enough:
+//! Use is recorded for results; a blob is removed after the last result that names it. A collection removes in this
+//! order, until the store is small enough:
 //!
 //! 1. damaged blobs that were set aside,
-//! 2. blobs that no result names, such as those of a build that was killed,
-//! 3. results, and folders of others such as fetched files, by the time of their last use.
+//! 2. blobs that no result names, such as those of a killed build,
+//! 3. results, and other contents such as fetched files, by the time of their last use.
 //!
-//! Kept are the blobs that a living process uses ([`super::uses`]), those that outputs in place are made of or came of,
-//! and the results that name only such blobs.
+//! It keeps the blobs that a living process uses ([`super::uses`]), the blobs and results behind outputs in place, and
+//! the results that name only kept blobs.
 //!
-//! Results go before blobs, so a collection that is killed leaves blobs that no result names, and no result without its
-//! blobs. A blob is moved to a folder of its own, and removed there once it is known that nobody uses it; what a killed
-//! collection left in that folder is taken back by whoever needs it, and otherwise removed by the next collection.
+//! Results are removed before blobs, so a killed collection leaves blobs that no result names, but no result without
+//! its blobs. A blob is first moved to a separate folder, and removed there once it is known to be unused. If a killed
+//! collection leaves blobs in that folder, a process that needs one moves it back; the next collection removes the
+//! others.
 
 pub mod other;
 mod plan;
@@ -33,30 +34,30 @@ use crate::local::store::LocalStore;
 use crate::local::verify::hash_of;
 use crate::session::living_sessions;
 
-/// Blobs that are moved before the notes of living processes are read.
+/// Maximum number of blobs moved before the notes of living processes are read.
 const BATCH: usize = 1024;
 
-/// The most bytes that are read of a tree.
+/// Maximum bytes read of a tree.
 const MAX_TREE: u64 = 64 << 20;
 
 /// The coarsest clock of the file systems in use.
 const CLOCK: Duration = Duration::from_secs(2);
 
-/// Reads a blob that a result names, if it is here.
+/// Reads a blob that a result names, if the store has it.
 pub type ReadBlob<'a> = dyn FnMut(&BlobDigest) -> Option<Vec<u8>> + 'a;
 
-/// Names the blobs of a result, also those that it names by way of other blobs; `None` if the bytes are not a result.
+/// Lists the blobs of a result, direct and through other blobs; `None` if the bytes are not a result.
 pub type BlobsOf<'a> = dyn Fn(&[u8], &mut ReadBlob<'_>) -> Option<Vec<Digest>> + 'a;
 
 /// Settings of a collection.
 pub struct Collection<'a> {
-    /// Bytes that the store may have afterwards.
+    /// Maximum bytes of the store after the collection.
     pub max_bytes: u64,
     /// Reads results.
     pub blobs_of: &'a BlobsOf<'a>,
     /// Other contents of the store's folder.
     pub others: Vec<Other>,
-    /// Only counts what it would remove.
+    /// Only counts the bytes that a real collection would remove.
     pub is_dry: bool,
 }
 
@@ -92,7 +93,7 @@ impl Collected {
 }
 
 impl LocalStore {
-    /// Brings the store down to a number of bytes, as far as nobody uses what is in it.
+    /// Shrinks the store to a number of bytes, as far as its content is not in use.
     ///
     /// # Errors
     /// If the store cannot be read, or something cannot be removed.
@@ -114,12 +115,12 @@ impl LocalStore {
         self.remove(&held, &plan, started, collection, &mut collected)?;
         collected.n_bytes_before = held.n_bytes() + left_behind;
         collected.n_bytes_after = collected.n_bytes_before - collected.n_bytes_removed();
-        // The last act under the lock: who comes next makes another folder.
+        // The last action under the lock: the next process creates another folder.
         drop(self.layout.folder().remove_folder(self.layout.evicted()));
         Ok(collected)
     }
 
-    /// Bytes of everything that a collection looks at. Nothing is read but folders.
+    /// Bytes of everything that a collection considers. Reads folders only.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -142,7 +143,7 @@ impl LocalStore {
             });
             held.results.push(HeldResult {
                 path: path.to_owned(),
-                // One that cannot be read is of no use to anybody.
+                // An unreadable result is useless, so it is removed first.
                 last_used_ns: if blobs.is_some() { status.modified_ns } else { i128::MIN },
                 modified_ns: status.modified_ns,
                 n_bytes: status.n_bytes,
@@ -163,7 +164,7 @@ impl LocalStore {
         held.pinned.extend(self.used_blobs()?);
         let is_behind =
             |result: &&HeldResult| hash_of(&result.path).is_some_and(|hash| in_place.results.contains(&hash));
-        // A result whose blobs all stay is not removed.
+        // The blobs behind a result are pinned too, because a result is kept if all of its blobs stay.
         let behind = held.results.iter().filter(is_behind).flat_map(|result| &result.blobs);
         held.pinned.extend(behind);
         Ok(held)
@@ -188,7 +189,7 @@ impl LocalStore {
         for &index in &plan.results {
             let result = &held.results[index];
             match folder.status_of(&result.path) {
-                // Somebody has used it, or made it anew, since it was looked at.
+                // Another process has used it or stored it again since the store was read.
                 Ok(status) if status.modified_ns != result.modified_ns => kept.extend(&result.blobs),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 _ => {
@@ -203,10 +204,10 @@ impl LocalStore {
         self.remove_others(held, plan, collected)
     }
 
-    /// Removes blobs that nobody uses.
+    /// Removes unused blobs.
     ///
     /// * `kept`: blobs that stay
-    /// * `started`: the time before the store was looked at; what was recorded since then keeps its blobs
+    /// * `started`: the time before the store was read; results recorded since then keep their blobs
     fn remove_blobs(
         &self,
         blobs: &[Digest],
@@ -224,12 +225,12 @@ impl LocalStore {
                 Err(source) => return Err(self.failed("move a blob to", source)),
             }
         }
-        // A process that has ended since may have recorded a result that names a blob; its notes are gone.
+        // A process that ended meanwhile may have recorded a result that names a blob, and its notes are removed.
         let recorded = self.blobs_of_results_since(started, collection)?;
         self.finish_moved(&moved, &recorded, collected)
     }
 
-    /// Puts back what living processes use of the blobs that were moved, or what is kept, and removes the others.
+    /// Moves blobs back that living processes use or that are kept, and removes the others.
     fn finish_moved(
         &self,
         moved: &[Digest],
@@ -240,7 +241,7 @@ impl LocalStore {
         let folder = self.layout.folder();
         for hash in moved {
             let path = self.layout.evicted_blob(hash);
-            // Gone if its user has taken it back.
+            // Missing if its user has moved it back.
             let Ok(status) = folder.status_of(&path) else { continue };
             if used.contains(hash) || kept.contains(hash) {
                 match self.put_back(hash) {
@@ -283,14 +284,14 @@ impl LocalStore {
         Ok(blobs)
     }
 
-    /// The bytes of a blob in its place, or where a collection has moved it.
+    /// The bytes of a blob, in its place or in the folder of a collection.
     fn read_anywhere(&self, hash: &Digest) -> Option<Vec<u8>> {
         let paths = [self.layout.blob(hash), self.layout.evicted_blob(hash)];
         paths.iter().find_map(|path| self.layout.folder().read(path, MAX_TREE).ok())
     }
 
-    /// Removes other contents, unless another process is running: nobody notes which of them it uses. While they are
-    /// removed, none begins.
+    /// Removes other contents, unless another process is running, because no process notes which of them it uses. No
+    /// process can start during the removal.
     fn remove_others(&self, held: &Held, plan: &Plan, collected: &mut Collected) -> Result<(), StoreError> {
         if plan.others.is_empty() {
             return Ok(());
@@ -321,7 +322,7 @@ impl LocalStore {
     }
 }
 
-/// The outcome of a collection that finds everything as it was.
+/// The outcome of a collection if the store does not change meanwhile.
 fn expected(held: &Held, plan: &Plan) -> Collected {
     let mut collected = Collected { n_bytes_before: held.n_bytes(), ..Collected::default() };
     plan.results.iter().for_each(|&index| collected.results.add(held.results[index].n_bytes));

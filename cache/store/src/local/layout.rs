@@ -7,11 +7,11 @@
 //! | `ac/ab/<hash>` | action results, under the hash of the action |
 //! | `memo/verified.log` | the verified blobs, with their stamps at that time |
 //! | `memo/inputs/ab/<hash>` | digests of input files, under the hash of device and inode |
-//! | `memo/durations` | how long actions took, for estimates |
-//! | `out/ab/<hash>` | what was materialized where, under the hash of the destination |
+//! | `memo/durations` | durations of actions, for estimates |
+//! | `out/ab/<hash>` | records of materialized outputs, under the hash of the destination |
 //! | `tmp/` | unfinished files ([`crate::session`]) |
-//! | `quarantine/` | blobs whose bytes did not match, kept for a look |
-//! | `evicted/<hash>` | blobs that a collection ([`super::collect`]) removes, until it knows that nobody uses them |
+//! | `quarantine/` | blobs whose bytes did not match, kept for inspection |
+//! | `evicted/<hash>` | blobs that a collection ([`super::collect`]) removes once they are known to be unused |
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -108,12 +108,12 @@ impl Layout {
         Path::new("memo/inputs")
     }
 
-    /// The notes about how long actions took.
+    /// The notes about the durations of actions.
     pub fn durations(&self) -> &'static Path {
         Path::new("memo/durations")
     }
 
-    /// The folder of the records of what was materialized.
+    /// The folder of the records of materialized outputs.
     pub fn outputs(&self) -> &'static Path {
         Path::new("out")
     }

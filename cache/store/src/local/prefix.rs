@@ -10,8 +10,8 @@ use crate::local::store::LocalStore;
 use crate::local::verify::hash_of;
 
 impl LocalStore {
-    /// The hashes of the blobs that begin with these hexadecimal digits, sorted. Only the folders that can have them
-    /// are read.
+    /// The hashes of the blobs that begin with these hexadecimal digits, sorted. Reads only the folders that can
+    /// contain them.
     ///
     /// # Errors
     /// If a folder cannot be read.
@@ -43,7 +43,7 @@ mod tests {
     use crate::traits::BlobStore as _;
 
     #[test]
-    fn a_beginning_finds_every_blob_that_has_it() {
+    fn a_prefix_finds_every_blob_that_begins_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let store = LocalStore::open(&dir.path().join("store")).unwrap();
         assert_eq!(store.blobs_beginning_with("a").unwrap(), []);

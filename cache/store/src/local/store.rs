@@ -76,8 +76,8 @@ impl LocalStore {
         std::mem::take(&mut *self.corruptions.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells collections in other processes that this one is running. A store that cannot be written to is used all the
-    /// same; nobody can collect what is in it, either.
+    /// Signals to collections in other processes that this one is running. A store without write permission is used
+    /// without the signal, because no process can collect in it.
     pub fn announce(&self) {
         drop(self.session.get());
     }

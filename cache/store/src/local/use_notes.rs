@@ -1,4 +1,4 @@
-//! The notes of one process on the blobs that it uses; [`super::uses`] says what they are for.
+//! The notes of one process about the blobs that it uses; see [`super::uses`] for their purpose.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -17,13 +17,13 @@ pub(crate) struct UseNotes(Mutex<Noted>);
 struct Noted {
     hashes: BTreeSet<Digest>,
     file: Option<File>,
-    /// The notes cannot be written: nobody can collect in a store that is read-only, and on a full disk a blob that is
-    /// collected is made anew.
+    /// The notes cannot be written. This is harmless: nothing can be collected in a read-only store, and on a full disk
+    /// a collected blob is made again.
     has_failed: bool,
 }
 
 impl UseNotes {
-    /// Notes a hash in the session's file, once.
+    /// Adds a hash to the session's file, once.
     pub(crate) fn note(&self, hash: &Digest, session: &LazySession) {
         let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.has_failed || !noted.hashes.insert(*hash) {

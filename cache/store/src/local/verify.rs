@@ -42,7 +42,7 @@ impl LocalStore {
     }
 }
 
-/// The hash that a file of the store is named by.
+/// The hash in the name of a file of the store.
 pub(crate) fn hash_of(path: &Path) -> Option<Digest> {
     path.file_name()?.to_str()?.parse().ok()
 }

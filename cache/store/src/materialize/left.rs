@@ -22,11 +22,11 @@ const KIND: Kind = *b"out2";
 /// A file, and its stamp when it was moved into place.
 pub(crate) type Left = (TreeFile, FileStamp);
 
-/// How a folder was left.
+/// Last state of a folder.
 #[derive(Debug, Default)]
 pub(crate) struct LeftFolder {
     folder: PathBuf,
-    /// The results that its files came of, directly or not.
+    /// The results behind its files, direct or not.
     pub(crate) results: Vec<Digest>,
     pub(crate) files: Vec<Left>,
 }
@@ -47,8 +47,8 @@ impl LocalStore {
         sharded(self.layout.outputs(), &Digest::of(absolute.as_os_str().as_encoded_bytes()))
     }
 
-    /// The blobs and the results behind outputs in place: those of each folder that is still there, as it was left or
-    /// not.
+    /// The blobs and the results behind outputs in place: those of each folder that still exists, even if it was
+    /// changed.
     ///
     /// # Errors
     /// If the records cannot be read.
@@ -67,14 +67,13 @@ impl LocalStore {
         Ok(in_place)
     }
 
-    /// How the folder was left; nothing if that is not known.
+    /// The last state of the folder; `None` if unknown.
     pub(crate) fn read_record(&self, path: &Path) -> LeftFolder {
         let sealed = read_note(self.layout.folder(), path).ok().flatten();
         sealed.and_then(|sealed| decode(&sealed)).unwrap_or_default()
     }
 
-    /// Notes how a folder was left. Without a record the next build writes the folder again, which costs time and no
-    /// more.
+    /// Records the state of a folder. Without a record the next build writes the folder again, which only costs time.
     ///
     /// * `root`: the folder of all outputs
     pub(crate) fn write_record(&self, path: &Path, root: &Folder, tree: &Tree<'_>, files: &[Left]) {
@@ -144,12 +143,12 @@ mod tests {
     use crate::materialize::tree::Destination;
     use crate::traits::{ActionCache as _, BlobStore as _};
 
-    /// Results of this test are hashes, one after the other.
+    /// Results of this test are consecutive hashes.
     fn blobs_of(result: &[u8], _: &mut ReadBlob<'_>) -> Option<Vec<Digest>> {
         Some(result.as_chunks::<32>().0.iter().map(|hash| Digest::from_bytes(*hash)).collect())
     }
 
-    /// Collects all that is not in use, and gives the bytes that are left.
+    /// Collects everything that is not in use, and returns the number of bytes left.
     fn collect(dir: &Path) -> u64 {
         let store = LocalStore::open(&dir.join("store")).unwrap();
         let (others, is_dry) = (Vec::new(), false);
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_outputs_in_place_came_of_is_not_collected_while_the_folder_is_there() {
+    fn results_behind_outputs_in_place_are_not_collected() {
         let dir = tempfile::tempdir().unwrap();
         let base = dir.path().join("workspace");
         fs::create_dir(&base).unwrap();
@@ -178,7 +177,7 @@ mod tests {
         let tree = Tree { folder: Path::new("models/app"), files: &files, results: &[] };
         let destination = Destination { base: &base, root: Path::new("mc-out") };
         assert!(store.materialize(destination, &[tree]).remove(0).is_ok());
-        // What they came of is noted though nothing has to be written.
+        // The results behind the files are recorded although no file has to be written.
         let tree = Tree { results: &[results[1].hash], ..tree };
         assert!(store.materialize(destination, &[tree]).remove(0).is_ok());
         drop(store);

@@ -79,7 +79,7 @@ struct StagedTree<'a> {
     unsynced: Vec<Unsynced>,
 }
 
-/// A tree that is in place, and the record to be written of it.
+/// A tree in place, and the record to write about it.
 struct Placed<'a> {
     record_path: PathBuf,
     tree: Tree<'a>,
@@ -280,7 +280,7 @@ impl StagedTree<'_> {
         results.try_for_each(|(file, result)| result.map_err(|error| file.failed(error)))
     }
 
-    /// The new folder and its subfolders, whose names have to be durable before it is moved into place.
+    /// The new folder and its subfolders, whose names must be durable before it is moved into place.
     fn folders(&self) -> Vec<File> {
         let target = Path::new(TARGET);
         let below = self.tree.files.iter().flat_map(|file| Path::new(&file.path).ancestors().skip(1));
@@ -321,7 +321,7 @@ mod tests {
             Self { dir, store }
         }
 
-        /// The names of the session's files: its notes on what it uses, and what is unfinished.
+        /// The names of the session's files: its notes about uses, and unfinished files.
         fn unfinished(&self) -> Vec<std::ffi::OsString> {
             let entries = self.store.session.get().unwrap().folder().entries().unwrap();
             entries.into_iter().map(|entry| entry.name).collect()

@@ -23,8 +23,8 @@ pub struct Tree<'a> {
     pub folder: &'a Path,
     /// All files that it will hold, apart from folders of other trees.
     pub files: &'a [TreeFile],
-    /// The action results that the files came of, directly or not, sorted: they stay in the store as long as the folder
-    /// is there, so that another build of it is all hits.
+    /// The action results behind the files, direct or not, sorted. They stay in the store as long as the folder exists,
+    /// so that building it again is all hits.
     pub results: &'a [Digest],
 }
 

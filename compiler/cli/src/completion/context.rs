@@ -1,4 +1,4 @@
-//! What the functions that find candidates have in common.
+//! Context that all completion functions share.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use mc_driver::declarations::Declarations;
 
 use crate::options::global::GlobalOptions;
 
-/// The workspace and the store that the command line names.
+/// The workspace and the store of the command line.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// The options that name them.
+    /// The options that select them.
     pub(crate) options: Arc<GlobalOptions>,
     /// Names of the verbs.
     pub(crate) verbs: Arc<[String]>,
@@ -24,7 +24,7 @@ impl Context {
     }
 }
 
-/// Those of the words that begin with the current one.
+/// The words that begin with the current one.
 pub(crate) fn starting_with<'a>(
     current: &str,
     words: impl IntoIterator<Item = &'a str>,

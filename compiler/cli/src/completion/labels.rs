@@ -1,5 +1,5 @@
-//! Labels and patterns, in the steps in which people write them: `//mod` becomes `//models`, `//models:` and
-//! `//models/...`, and from the colon on the targets follow.
+//! Completes labels and patterns in stages: `//mod` becomes `//models`, `//models:` and `//models/...`; after the colon
+//! the targets follow.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use mc_driver::declarations::Found;
 
 use crate::completion::context::Context;
 
-/// Labels of targets, and patterns that stand for several.
+/// Labels of targets, and patterns for several targets.
 pub(super) fn patterns(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     found(context, current, true)
 }
@@ -41,7 +41,7 @@ fn found(context: &Context, current: &str, has_patterns: bool) -> Vec<Completion
     candidates.into_iter().map(candidate).collect()
 }
 
-/// Packages with the colon that targets follow; where there is one alone, its targets.
+/// Packages with a colon, after which targets follow; if there is only one package, its targets.
 fn packages(targets: &[Found], current: &str, has_patterns: bool) -> Vec<(String, String)> {
     let names: BTreeSet<String> = targets.iter().map(|target| target.label.package.to_string()).collect();
     let matching: Vec<&String> = names.iter().filter(|name| name.starts_with(current)).collect();

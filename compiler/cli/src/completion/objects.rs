@@ -5,17 +5,17 @@ use mc_driver::inspect::object;
 
 use crate::completion::context::Context;
 
-/// Fewer digits match too much of a store to be of help.
+/// Fewer digits match too many objects to be useful.
 const MIN_DIGITS: usize = 2;
 
-/// Candidates that are offered at most.
+/// Maximum number of candidates.
 const MAX_HASHES: usize = 100;
 
 /// Hashes that begin with the current word.
 pub(super) fn hashes(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     let is_hash = current.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let store = context.options.store();
-    // Opening a store makes its folder, and completing a word must change nothing.
+    // Opening a store creates its folder, but completing a word must not change anything.
     let is_there = store.dir().is_ok_and(std::path::Path::is_dir);
     if current.len() < MIN_DIGITS || !is_hash || !is_there {
         return Vec::new();

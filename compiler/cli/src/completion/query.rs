@@ -1,4 +1,4 @@
-//! Queries: within `deps(//mod`, the last word is completed, by what the function takes at its place.
+//! Completes queries: within `deps(//mod`, completes the last word with values for the function's parameter.
 
 use clap_complete::engine::CompletionCandidate;
 use mc_analysis::query::functions;
@@ -8,7 +8,7 @@ use mc_rules::rules::RULES;
 use crate::completion::context::{Context, starting_with};
 use crate::completion::labels;
 
-/// Queries that go on from the current one.
+/// Queries that continue the current one.
 pub(super) fn queries(context: &Context, current: &str) -> Vec<CompletionCandidate> {
     let is_break = |character: char| {
         matches!(character, '(' | ')' | ',' | '^' | '+' | '"' | '\'') || character.is_whitespace()
@@ -35,7 +35,7 @@ fn sets(context: &Context, word: &str) -> Vec<CompletionCandidate> {
     found
 }
 
-/// The innermost function that is still open, and the number of the argument that is being written.
+/// The innermost open function, and the index of the argument at the cursor.
 fn call(before: &str) -> Option<(&str, usize)> {
     let mut depth = 0_usize;
     let mut n_commas = 0;
@@ -64,7 +64,7 @@ fn attributes() -> Vec<&'static str> {
     names.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
 }
 
-/// The words that the attribute before the comma may hold: quantizations for `attr(quantize, `.
+/// Values that the attribute before the comma accepts, such as quantizations for `attr(quantize, `.
 fn values(before: &str) -> Vec<&'static str> {
     let name = before.rsplit('(').next().unwrap_or_default().split(',').next().unwrap_or_default().trim();
     let children = RULES.iter().flat_map(|rule| rule.schema().children);

@@ -1,4 +1,4 @@
-//! What all pages of help have in common.
+//! The common form of all pages of help.
 
 use clap::builder::StyledStr;
 use mc_syntax::terminal::Markup;

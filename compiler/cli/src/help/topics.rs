@@ -1,4 +1,4 @@
-//! Help topics: groups of options, and what several verbs have in common. Adding one is a row of [`TOPICS`].
+//! Help topics: groups of options, and subjects that several verbs share. To add one, add a row to [`TOPICS`].
 
 use clap::Command;
 use clap::builder::StyledStr;
@@ -106,15 +106,15 @@ COLUMNS                  width of results in columns, unless stdout is a termina
     },
 ];
 
-/// The topic of a name.
+/// The topic with this name.
 pub(crate) fn by_name(name: &str) -> Option<&'static Topic> {
     TOPICS.iter().find(|topic| topic.name == name)
 }
 
 impl Topic {
-    /// The page.
+    /// The page of this topic.
     ///
-    /// * `command`: the command whose options are described
+    /// * `command`: the command with the options
     pub(crate) fn page(&self, command: &Command) -> Markup {
         let mut page = Markup::default();
         page.painted(Paint::Bold, self.title);

@@ -1,17 +1,17 @@
-//! A model of a terminal's screen, for tests: characters, the codes that `mc` writes, and what resizing does.
+//! A model of a terminal's screen, for tests: characters, the codes that `mc` writes, and resizing.
 //!
-//! Lines are kept as they were written. A terminal that reflows breaks them anew at each width; one that does not shows
-//! them cut. Either way the cursor stays at the character where it was.
+//! Lines are kept as they were written. A terminal that reflows rewraps them at each width; any other terminal shows
+//! them cut. In both cases the cursor stays at its character.
 
 /// A screen with everything that scrolled out of it.
 pub(crate) struct Screen {
     n_columns: usize,
-    /// Lines as they were written; a line that was too long for the screen goes on in the next row.
+    /// Lines as they were written; a line that is too long for the screen continues in the next row.
     lines: Vec<Vec<char>>,
-    /// The line that the cursor is in, and the cell of it.
+    /// The line of the cursor, and the cell in it.
     cursor: (usize, usize),
     n_rows: usize,
-    /// True if lines are broken anew when the width changes.
+    /// True if lines are rewrapped when the width changes.
     pub(crate) is_reflowing: bool,
     /// True if a frame that does not fit the screen is a failure.
     pub(crate) is_strict: bool,
@@ -29,7 +29,7 @@ impl Screen {
         }
     }
 
-    /// Obeys what a program writes.
+    /// Applies the output of a program.
     pub(crate) fn write(&mut self, text: &str) {
         let mut rest = text;
         while let Some(character) = rest.chars().next() {
@@ -42,7 +42,7 @@ impl Screen {
                         self.lines.push(Vec::new());
                     }
                 }
-                '\u{1b}' => rest = self.obey(rest),
+                '\u{1b}' => rest = self.apply(rest),
                 _ => self.put(character),
             }
         }
@@ -56,7 +56,7 @@ impl Screen {
         (self.n_columns, self.n_rows) = (n_columns, n_rows);
     }
 
-    /// Everything that was written and not erased, without blank lines at the end.
+    /// Everything that was written and not erased, without trailing blank lines.
     pub(crate) fn text(&self) -> String {
         let lines: Vec<String> = self.lines.iter().map(|line| line.iter().collect()).collect();
         lines.join("\n").trim_end().to_owned()
@@ -75,8 +75,8 @@ impl Screen {
         self.cursor.1 += 1;
     }
 
-    /// Obeys a code behind an escape, and returns what follows it.
-    fn obey<'a>(&mut self, code: &'a str) -> &'a str {
+    /// Applies the code after an escape character, and returns the remaining text.
+    fn apply<'a>(&mut self, code: &'a str) -> &'a str {
         let code = code.strip_prefix('[').expect("a control sequence");
         let end = code.find(|character: char| !character.is_ascii_digit() && character != ';').unwrap();
         let n: usize = code[..end].parse().unwrap_or(1);

@@ -1,4 +1,4 @@
-//! Options for credentials: headers, Google's account, TLS.
+//! Options for credentials: headers, the Google account, TLS.
 
 use std::path::PathBuf;
 
@@ -61,11 +61,11 @@ impl AccessOptions {
         Ok(())
     }
 
-    /// The headers for all servers, and those for one.
+    /// The headers for all servers, and those for this server.
     fn headers(&self, option: &str, own: &[String]) -> Result<Vec<SecretHeader>, Report> {
         let common = self.remote_header.iter().map(|text| ("--remote-header", text));
         let read = |(option, text): (&str, &String)| {
-            // The value must not be seen, wherever it begins.
+            // The message must not show any part of the value.
             SecretHeader::parse(text).ok_or_else(|| {
                 Report::usage("Cannot use the remote cache")
                     .because(format!("`{option}` takes NAME=VALUE in ASCII"))

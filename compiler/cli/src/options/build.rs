@@ -1,4 +1,4 @@
-//! The settings of a build and its caches: options, joined with what the workspace declares.
+//! The settings of a build and its caches: options combined with the declarations of the workspace.
 
 use mc_driver::settings::build::BuildSettings;
 use mc_driver::settings::cache::CacheSettings;
@@ -9,11 +9,11 @@ use crate::failure::Failure;
 use crate::options::environment::access;
 use crate::options::global::GlobalOptions;
 
-/// Actions beyond the CPUs: so many usually wait until the disk has what they wrote.
+/// Actions beyond the number of CPUs: this many usually wait for the disk.
 const N_WAITING: usize = 2;
 
 impl GlobalOptions {
-    /// Number of actions that may run at a time.
+    /// Number of actions that run at a time.
     pub(crate) fn n_jobs(&self) -> usize {
         match self.jobs {
             Some(n_jobs) => n_jobs.into(),
@@ -26,7 +26,7 @@ impl GlobalOptions {
     /// * `declared`: the remote cache of the workspace
     ///
     /// # Errors
-    /// If options do not fit together, or cannot be used.
+    /// If options contradict each other or are invalid.
     pub(crate) fn build_settings(&self, declared: &DeclaredCache) -> Result<BuildSettings, Failure> {
         let is_miss_failure = self.remote_cache.remote_require_cached == Some(true);
         Ok(BuildSettings {
@@ -42,7 +42,7 @@ impl GlobalOptions {
 /// The settings of caches.
 ///
 /// # Errors
-/// If options do not fit together or to the workspace, or cannot be used.
+/// If options contradict each other or the workspace, or are invalid.
 pub(crate) fn cache_settings(
     options: &GlobalOptions,
     declared: &DeclaredCache,
@@ -50,7 +50,7 @@ pub(crate) fn cache_settings(
     let mut choices = options.remote_cache.choices(options.workers.remote_executor.as_deref())?;
     options.connection.add_to(&mut choices.remote);
     let mut settings = CacheSettings::new(choices, declared)?;
-    // Without a remote cache, nothing about its connection is looked at.
+    // Without a remote cache, the options of its connection are not checked.
     if let Some(remote) = &mut settings.remote {
         let mut connection = options.connection.connection();
         connection.offline = options.fetch.offline;

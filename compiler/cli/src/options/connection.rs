@@ -74,14 +74,14 @@ impl From<DigestName> for DigestFunction {
 }
 
 impl ConnectionOptions {
-    /// Adds those choices that the workspace may make, too.
+    /// Adds the choices that the workspace may also make.
     pub(crate) fn add_to(&self, choices: &mut RemoteChoices) {
         choices.compression = self.remote_cache_compression;
         choices.chunking = self.remote_cache_chunking;
         choices.n_askers = self.remote_max_connections.map(usize::from);
     }
 
-    /// The connection that the options stand for, without credentials.
+    /// The connection with these options, without credentials.
     pub(crate) fn connection(&self) -> Connection {
         let default = Connection::default();
         let keep_alive = self.grpc_keepalive_time.or(default.keep_alive);
@@ -91,7 +91,7 @@ impl ConnectionOptions {
             n_retries: self.remote_retries.map_or(default.n_retries, u32::from),
             function: self.remote_digest_function.map(Into::into),
             compress_from: self.remote_cache_compression_threshold.unwrap_or(default.compress_from),
-            // 0 is for never.
+            // 0 turns pings off.
             keep_alive: keep_alive.filter(|every| !every.is_zero()),
             call_log: self.remote_grpc_log.clone(),
             ..default

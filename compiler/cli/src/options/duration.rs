@@ -1,17 +1,17 @@
-//! How long something may take, as the user writes it: seconds (`90`), or with a unit as Bazel's users do (`90s`, `2m`).
+//! Durations on the command line: seconds (`90`), or a number with a unit as in Bazel (`90s`, `2m`).
 
 use std::time::Duration;
 
 /// The units and their seconds.
 const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
 
-/// Longer is a slip of the finger; ten years, as a number that can be added to any time.
+/// Longest duration: ten years. Anything longer is a typo, and this much can be added to any time without overflow.
 const MAX_SECONDS: u64 = 3650 * 86_400;
 
-/// Reads a time, which may be none at all.
+/// Parses a duration, which may be zero.
 ///
 /// # Errors
-/// What was expected.
+/// The format that was expected.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let with_unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
     let (number, unit) = with_unit.unwrap_or((text, 1));
@@ -23,10 +23,10 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "expected seconds, or a time such as `90s` or `2m`".to_owned())
 }
 
-/// Reads the time that somebody is waited for.
+/// Parses the time to wait for a server; must not be zero.
 ///
 /// # Errors
-/// What was expected.
+/// The format that was expected.
 pub(crate) fn stall_limit(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {

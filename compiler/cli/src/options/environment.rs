@@ -1,4 +1,4 @@
-//! The environment: variables, and the places that other programs keep their files in.
+//! The environment: variables, and the locations of other programs' files.
 //!
 //! | for | from |
 //! |---|---|
@@ -18,7 +18,7 @@ use mc_driver::settings::access::{Access, Aws, GoogleAccount, Token};
 use mc_fetch::proxies::Proxies;
 use mc_fetch::secret::Secret;
 
-/// Everything that the environment says about access to servers.
+/// Everything in the environment about access to servers.
 ///
 /// * `helper`: the credential helper of the options
 pub(crate) fn access(helper: Option<&Path>) -> Access {
@@ -41,8 +41,8 @@ fn token() -> Option<Token> {
     path("HF_TOKEN_PATH").or_else(in_home).map(Token::File)
 }
 
-/// Google's Application Default Credentials: the file that `GOOGLE_APPLICATION_CREDENTIALS` names; else the one that
-/// a login left; else the account of this machine.
+/// Google's Application Default Credentials: the file in `GOOGLE_APPLICATION_CREDENTIALS`; else the file of a login;
+/// else the account of this machine.
 fn google() -> GoogleAccount {
     let tools = || path("CLOUDSDK_CONFIG").or_else(|| home(".config/gcloud"));
     let login =
@@ -65,7 +65,7 @@ fn aws() -> Aws {
     }
 }
 
-/// The ways to servers elsewhere, where variables name some.
+/// The proxies that variables set.
 fn proxies() -> Proxies {
     let first = |names: [&str; 2]| names.into_iter().find_map(variable);
     let any = || first(["ALL_PROXY", "all_proxy"]);
@@ -76,12 +76,12 @@ fn proxies() -> Proxies {
     }
 }
 
-/// A variable that is set to a text that is not empty.
+/// The value of a variable, if it is a non-empty text.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// A variable that is set to a path that is not empty.
+/// The value of a variable as a path, if it is not empty.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }

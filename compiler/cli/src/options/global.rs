@@ -1,4 +1,4 @@
-//! The options that every verb takes: how to build and to show, and the groups for servers.
+//! The options of every verb: how to build and what to show, and the groups for servers.
 
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ pub(crate) enum OutputFormat {
 }
 
 impl OutputFormat {
-    /// The name of a format that only `mc query` has.
+    /// The name of the format if only `mc query` supports it.
     pub(crate) fn of_queries(self) -> Option<&'static str> {
         match self {
             Self::Text | Self::Json => None,

@@ -1,4 +1,4 @@
-//! Options of the command line, and their conversion into settings: one file for each group.
+//! Options of the command line and their conversion into settings, one file for each group.
 
 pub(crate) mod access;
 pub(crate) mod build;

@@ -1,4 +1,4 @@
-//! Options for the use of the remote cache.
+//! Options for the remote cache.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use regex::Regex;
 use crate::options::environment::variable;
 use crate::report::Report;
 
-/// The variable that holds the key with which results are signed, or its path.
+/// The variable with the key that signs results, or with its path.
 const KEY_VARIABLE: &str = "MC_REMOTE_SIGNING_KEY";
 
-/// Options for the use of the remote cache.
+/// Options for the remote cache.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Remote cache options")]
 pub(crate) struct RemoteCacheOptions {
@@ -85,7 +85,7 @@ pub(crate) struct RemoteCacheOptions {
     pub(crate) remote_require_signed: Option<PathBuf>,
 }
 
-/// Which blobs of the team's results are fetched.
+/// The outputs of cached results to download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum DownloadWord {
     /// Outputs that an action on this machine reads.
@@ -107,12 +107,12 @@ impl From<DownloadWord> for Download {
 }
 
 impl RemoteCacheOptions {
-    /// The choices that the options stand for.
+    /// The choices of the options.
     ///
-    /// * `executor`: the address of the server whose workers run actions, as it was typed
+    /// * `executor`: the address of the server whose workers run actions, as typed
     ///
     /// # Errors
-    /// If a key stands where its path belongs.
+    /// If a key was given instead of its path.
     pub(crate) fn choices(&self, executor: Option<&str>) -> Result<CacheChoices, Report> {
         let remote = RemoteChoices {
             server: choice(self.remote_cache.as_deref()),
@@ -144,7 +144,7 @@ impl RemoteCacheOptions {
             let value = variable(KEY_VARIABLE).map(|value| Secret::new(&value));
             return Ok(value.map(|value| PrivateKey::Variable { name: KEY_VARIABLE, value }));
         };
-        // The message must not say it.
+        // The message must not contain the key.
         if path.to_str().is_some_and(is_pem) {
             return Err(Report::usage(
                 "`--remote-signing-key` takes the path of a file, and was given a key",
@@ -157,7 +157,7 @@ impl RemoteCacheOptions {
     }
 }
 
-/// The choice of a server; an empty address is none.
+/// The choice of a server; an empty address means none.
 fn choice(address: Option<&str>) -> ServerChoice {
     match address {
         None => ServerChoice::Declared,
@@ -175,7 +175,7 @@ fn verified(text: &str) -> Result<bool, String> {
 }
 
 fn regex(text: &str) -> Result<Regex, String> {
-    // The library repeats the expression on lines of its own; what is wrong with it is on the last.
+    // The library repeats the expression on separate lines; the last line has the reason.
     let reason = |error: regex::Error| {
         let reported = error.to_string();
         reported.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()

@@ -45,11 +45,11 @@ impl WorkerOptions {
     /// The settings.
     ///
     /// # Errors
-    /// If the path of this program cannot be told.
+    /// If the path of this program cannot be determined.
     pub(crate) fn settings(&self) -> Result<WorkerSettings, Report> {
         let default = WorkerSettings::default();
         Ok(WorkerSettings {
-            // Workers run this very program.
+            // Workers run this same program.
             program: std::env::current_exe()
                 .map_err(|error| Report::usage("Cannot use the remote executor").because(error))?,
             properties: self.remote_default_exec_properties.clone(),

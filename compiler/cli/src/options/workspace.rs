@@ -1,4 +1,4 @@
-//! The workspace and the store that options and the environment name.
+//! The workspace and the store that options and the environment select.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use crate::options::global::GlobalOptions;
 use crate::report::Report;
 
 impl GlobalOptions {
-    /// The workspace that the options name, or the one around the current folder.
+    /// The workspace given by the options, or the one that encloses the current folder.
     ///
     /// # Errors
     /// If there is none.
     pub(crate) fn find_workspace(&self) -> Result<Workspace, Failure> {
         let current = std::env::current_dir()
-            .map_err(|error| Report::failed("Cannot tell the current folder").because(error))?;
+            .map_err(|error| Report::failed("Cannot determine the current folder").because(error))?;
         Ok(match &self.workspace {
             Some(dir) => Workspace::at(dir, &current)?,
             None => Workspace::around(&current)?,
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_option_beats_everything() {
+    fn the_option_takes_precedence() {
         let options = GlobalOptions { cache_dir: Some("/c".into()), ..GlobalOptions::default() };
         assert_eq!(options.cache_dir(), Some(PathBuf::from("/c")));
     }

@@ -1,4 +1,4 @@
-//! Times for people: short ones with the digits that matter, long ones as on a clock.
+//! Times for people: short ones with their significant digits, long ones as on a clock.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(crate) fn clock(elapsed: Duration) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// The time that is left, rounded to what an estimate can know: `about 20 s left`, `about 3 min left`.
+/// The remaining time, rounded to the precision of an estimate: `about 20 s left`, `about 3 min left`.
 pub(crate) fn left(left: Duration) -> String {
     let seconds = left.as_secs();
     match seconds {
@@ -43,7 +43,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_has_no_more_digits_than_it_knows() {
+    fn an_estimate_shows_only_reliable_digits() {
         let shown = [3, 17, 89, 170, 7300].map(|seconds| left(Duration::from_secs(seconds)));
         assert_eq!(
             shown,

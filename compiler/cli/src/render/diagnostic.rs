@@ -1,5 +1,5 @@
-//! Mistakes in declarations: for people with the source lines, for programs as JSON. Of each file the first ones are
-//! shown and the rest is counted.
+//! Renders diagnostics of declarations: for people with the source lines, for programs as JSON. Shows the first ones of
+//! each file and counts the rest.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::invocation::Invocation;
 use crate::render::plural::plural;
 use crate::report::under;
 
-/// The lines of each file, found once however many mistakes are in it.
+/// The lines of each file, indexed once for all of its diagnostics.
 struct Lines<'a>(BTreeMap<&'a str, LineIndex<'a>>);
 
 impl<'a> Lines<'a> {
@@ -23,7 +23,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Shows the diagnostics, and how many there are.
+/// Prints the diagnostics, and their number.
 pub(crate) fn tell(invocation: &Invocation, diagnostics: &Diagnostics) {
     let mut lines = Lines(BTreeMap::new());
     for group in diagnostics.shown.chunk_by(|left, right| left.path == right.path) {

@@ -1,4 +1,4 @@
-//! Errors of the library as reports: the exit code, and what to type instead.
+//! Errors of the library as reports: the exit code, and a hint what to type.
 
 use mc_analysis::query::error::QueryError;
 use mc_driver::build::error::EngineError;
@@ -51,7 +51,7 @@ pub(crate) fn build_failure(failure: &BuildFailure) -> Report {
             Report::failed(failure).at(directory.display()).because(error)
         }
         BuildFailure::RemoteCache(_) => {
-            Report::failed(failure).hint("Leave `--remote-cache-required` out to go on without it")
+            Report::failed(failure).hint("Omit `--remote-cache-required` to continue without it")
         }
     }
 }
@@ -62,7 +62,7 @@ pub(crate) fn action(what: impl std::fmt::Display, error: &ActionError) -> Repor
     match error {
         ActionError::Failed { help: Some(help), .. } => report.hint(help),
         ActionError::Changed { .. } => {
-            report.hint("End what writes to it, such as a program that maps it into memory, then build again")
+            report.hint("Stop the program that writes to it (it may have mapped it), then build again")
         }
         _ => report,
     }
@@ -74,10 +74,10 @@ fn workspace(error: &WorkspaceError) -> Report {
             Report::usage(format!("`--workspace {}` is not a folder", dir.display())).because(source)
         }
         WorkspaceError::NotAWorkspace { dir } => {
-            Report::usage(format!("`--workspace {}` is no workspace", dir.display()))
+            Report::usage(format!("`--workspace {}` is not a workspace", dir.display()))
                 .because(format!("Expected a file `{MARKER}` in it, found none"))
         }
-        WorkspaceError::Outside { current } => Report::usage("This folder is in no workspace")
+        WorkspaceError::Outside { current } => Report::usage("This folder is not in a workspace")
             .at(current.display())
             .because(format!("Expected a file `{MARKER}` in it or in a folder above, found none"))
             .hint(format!(
@@ -96,7 +96,7 @@ fn unavailable(error: &StoreUnavailable) -> Report {
     }
 }
 
-/// A folder that is not a store is a mistake on the command line.
+/// Reports a folder that is not a store as an error in the command line.
 fn store(error: &StoreError) -> Report {
     let what = "Cannot use the store";
     match error {
@@ -107,16 +107,16 @@ fn store(error: &StoreError) -> Report {
     }
 }
 
-/// The folder for outputs holds files of somebody else.
+/// Reports that the folder for outputs contains files that mc did not write.
 fn foreign_outputs(error: &dyn std::fmt::Display, entry: &str) -> Report {
-    Report::usage(error).because(format!("It holds `{entry}`, and not the file `CACHEDIR.TAG` of mc")).hint(
-        "Move it away or rename it; if an earlier mc made it, remove it: the next build makes it again from the store",
+    Report::usage(error).because(format!("It has `{entry}`, but not the file `CACHEDIR.TAG` of mc")).hint(
+        "Move or rename it. If an earlier mc created it, remove it: the next build recreates it from the store",
     )
 }
 
 fn declaration(error: &DeclarationError) -> Report {
     match error {
-        // Shown with their source lines, see `failure`.
+        // Shown with its source lines, see `failure`.
         DeclarationError::Wrong(_) => Report::usage(error),
         DeclarationError::Pattern { guess: Some(guess), .. } => {
             Report::usage(error).hint(format!("Did you mean `{guess}`?"))
@@ -144,13 +144,13 @@ fn engine(error: &EngineError) -> Report {
         }
         EngineError::TensorReports(reason) => Report::failed(error)
             .because(reason)
-            .hint("Damaged objects are found and removed by `mc cache verify`; then build again"),
+            .hint("Run `mc cache verify`, which removes damaged objects; then build again"),
     }
 }
 
-/// The query with carets below the place of the error, in the columns that a terminal shows it in.
+/// The query with carets below the location of the error, in terminal columns.
 fn query(text: &str, error: &QueryError) -> Report {
-    // `-->` and further lines of a report stand in different columns.
+    // `-->` and the further lines of a report start in different columns.
     const INDENT: usize = 2;
     let n_columns =
         |range: std::ops::Range<usize>| text.get(range).map_or(0, |part| printable(part).chars().count());
@@ -171,7 +171,7 @@ fn fetching(error: &FetchingError) -> Report {
         }
         FetchingError::OfflineMissing { missing } => offline(missing),
         FetchingError::OfflineUnpinned { origins } => {
-            Report::usage("`--offline` lets nobody ask what is to be pinned").because(names(origins))
+            Report::usage("Cannot pin these origins with `--offline`").because(names(origins))
         }
         FetchingError::Unpinned { origins } => {
             let are = if origins.len() == 1 { " is" } else { "s are" };
@@ -180,7 +180,7 @@ fn fetching(error: &FetchingError) -> Report {
                 .hint("Run `mc lock`")
         }
         FetchingError::PathError { origin, now, .. } => {
-            let now = now.as_ref().map(|now| format!("Write `{now}`, which is where it is now"));
+            let now = now.as_ref().map(|now| format!("Write `{now}`, its current location"));
             Report::usage(error).at(origin).maybe_hint(now.as_ref())
         }
     }
@@ -200,7 +200,7 @@ fn offline(missing: &[(Origin, String)]) -> Report {
     }
     let are = if n_files == 1 { "is" } else { "are" };
     Report::failed(format!(
-        "{n_files} file{} {are} not here, and `--offline` lets nobody fetch them",
+        "{n_files} file{} {are} missing, and `--offline` prevents downloads",
         plural(n_files)
     ))
     .because(shown.join("\n"))
@@ -225,11 +225,11 @@ fn inspect(error: &InspectError) -> Report {
             if candidates.len() > MAX_SHOWN {
                 shown.push(format!("and {} more", candidates.len() - MAX_SHOWN));
             }
-            Report::usage(error).because(shown.join("\n")).hint("Write more digits")
+            Report::usage(error).because(shown.join("\n")).hint("Type more digits")
         }
         InspectError::Open { source, .. } => Report::failed(error).because(source),
         InspectError::NotTheFirst { first, .. } => {
-            Report::usage(error).hint(format!("Name the first, which has the keys: `{first}`"))
+            Report::usage(error).hint(format!("Name the first file, which has the keys: `{first}`"))
         }
         InspectError::MissingOfSeries { .. } => {
             Report::usage(error).hint("Fetch all its files into one folder")
@@ -247,16 +247,16 @@ fn inspect(error: &InspectError) -> Report {
         InspectError::NoModel { .. } => Report::usage(error).hint(
             "Name a `model`, `gguf`, `bundle`, `checkpoint`, `merge` or `blend` target, or a .gguf file",
         ),
-        // Shown failure by failure, see `failure`.
+        // Shown one failure at a time, see `failure`.
         InspectError::Unbuilt(_) => Report::failed(error),
         InspectError::Engine(error) => engine(error),
         InspectError::Store(error) => store(error),
         InspectError::NoObject { store, .. } => Report::failed(error).at(store.display()).hint(
-            "Hashes are those of `mc build --output json`; build again, or name the store with `--cache-dir`",
+            "`mc build --output json` prints hashes; build again, or name the store with `--cache-dir`",
         ),
         InspectError::DamagedObject { .. } => Report::failed(error)
             .because("Its bytes do not match its hash; it was set aside")
-            .hint("Build again: it is made anew"),
+            .hint("Build again to recreate it"),
         InspectError::OutsideFile { .. } => Report::failed(error),
     }
 }
@@ -274,12 +274,12 @@ fn clean(error: &CleanError) -> Report {
 fn settings(error: &SettingsError) -> Report {
     match error {
         SettingsError::NoCache => {
-            Report::usage("There is no remote cache, and `--remote-cache-required` asks for one")
+            Report::usage("`--remote-cache-required` needs a remote cache, but none is set")
                 .hint("Name it with `--remote-cache URL`, or in workspace.kdl: cache { remote \"URL\" }")
         }
         SettingsError::SeveralDeclared => Report::usage(error)
             .because("It names several caches; expected one")
-            .hint("A server that asks others in turn, such as buildbox-casd, can stand before several"),
+            .hint("To use several, put a proxy such as buildbox-casd in front of them"),
         SettingsError::Cache(reason) | SettingsError::Executor(reason) => {
             Report::usage(error).because(reason)
         }
@@ -294,7 +294,7 @@ fn remote_cache(error: &RemoteCacheError) -> Report {
         | RemoteCacheError::Program(reason) => Report::usage(error).because(reason),
         RemoteCacheError::Proxy(reason) => Report::usage(error).because(reason),
         RemoteCacheError::Offline => {
-            Report::usage("`--offline` asks no server, and `--remote-cache-required` needs one")
+            Report::usage("`--offline` and `--remote-cache-required` exclude each other")
         }
         RemoteCacheError::HeadersExposed(role) => {
             let option = match role {
@@ -302,13 +302,13 @@ fn remote_cache(error: &RemoteCacheError) -> Report {
                 Role::Executor => "--remote-exec-header",
             };
             unusable().because(format!(
-                "`--remote-header` and `{option}` are sent over TLS or to this machine alone, and never to buckets or \
+                "`--remote-header` and `{option}` are sent only over TLS or to this machine, and never to buckets or \
                  folders"
             ))
         }
         RemoteCacheError::Tls(reason) => Report::usage("Cannot use the TLS options").because(reason),
         RemoteCacheError::GoogleExposed => {
-            unusable().because("`--google-default-credentials` is for servers over TLS or on this machine")
+            unusable().because("`--google-default-credentials` needs a server over TLS or on this machine")
         }
         RemoteCacheError::Google(reason) => {
             Report::usage("Cannot use `--google-default-credentials`").because(reason)

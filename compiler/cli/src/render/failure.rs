@@ -1,4 +1,4 @@
-//! Shows why a verb did not come to its end, and says how `mc` ends.
+//! Shows why a verb failed, and returns the exit code.
 
 use mc_analysis::diagnostic::Diagnostics;
 use mc_driver::build::failure::{BuildFailure, Unbuilt};
@@ -25,7 +25,7 @@ pub(crate) fn tell(invocation: &Invocation, failure: Failure) -> Exit {
     }
 }
 
-/// Writes failures of a build, which a JSON document holds by itself.
+/// Prints the failures of a build. With `--output json` the document of the caller holds them.
 pub(crate) fn report_errors(invocation: &Invocation, failures: &[BuildFailure], is_interrupted: bool) {
     if invocation.is_json() {
         return;

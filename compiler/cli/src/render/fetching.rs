@@ -1,4 +1,4 @@
-//! State of downloads, by their events: which bytes came, from where, and which files are here now.
+//! State of downloads, from their events: the number of bytes, the origins and the complete files.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,23 +10,23 @@ use mc_ir::work::seconds as duration;
 use crate::render::clock::seconds;
 use crate::render::size::size;
 
-/// A file that took longer has a line of its own.
+/// A file that takes longer than this gets its own line.
 const LONG: Duration = Duration::from_secs(1);
 
 /// State of downloads.
 #[derive(Default)]
 pub(crate) struct FetchTracker {
-    /// True if each file has a line.
+    /// True if each file gets a line.
     is_verbose: bool,
     n_total: u64,
     n_done: u64,
     origin: String,
     begin: Option<Instant>,
-    /// What came from each origin, in the order of their names.
+    /// The received files of each origin, ordered by name.
     came: BTreeMap<String, Came>,
 }
 
-/// The files that came from an origin.
+/// The received files of an origin.
 #[derive(Clone, Copy)]
 struct Came {
     n_files: usize,
@@ -37,9 +37,9 @@ struct Came {
 
 /// Numbers of downloads at one moment.
 pub(crate) struct FetchSnapshot {
-    /// Bytes that came.
+    /// Bytes received.
     pub(crate) n_done: u64,
-    /// Bytes that are wanted, as far as that is known.
+    /// Bytes to receive, as far as known.
     pub(crate) n_total: u64,
     /// Time since the first origin was listed.
     pub(crate) elapsed: Duration,
@@ -48,12 +48,12 @@ pub(crate) struct FetchSnapshot {
 }
 
 impl FetchTracker {
-    /// * `is_verbose`: true if each file has a line
+    /// * `is_verbose`: true if each file gets a line
     pub(crate) fn new(is_verbose: bool) -> Self {
         Self { is_verbose, ..Self::default() }
     }
 
-    /// Takes an event, and returns the lines that it is worth in a log.
+    /// Handles an event, and returns its lines for a log.
     pub(crate) fn event(&mut self, event: &Event<'_>, now: Instant) -> String {
         match event {
             Event::Waiting { origin } => {
@@ -82,7 +82,7 @@ impl FetchTracker {
         String::new()
     }
 
-    /// Ends the downloads, and returns a line for each origin that files came from; none if each file had one.
+    /// Ends the downloads, and returns a line for each origin with received files; none if each file had a line.
     pub(crate) fn finish(&mut self) -> String {
         let came = std::mem::replace(self, Self::new(self.is_verbose)).came;
         if self.is_verbose {
@@ -96,7 +96,7 @@ impl FetchTracker {
         came.into_iter().map(line).collect()
     }
 
-    /// The numbers at this moment; `None` if nothing is fetched.
+    /// The numbers at this moment; `None` if nothing is being fetched.
     pub(crate) fn snapshot(&self, now: Instant) -> Option<FetchSnapshot> {
         let begin = self.begin?;
         Some(FetchSnapshot {
@@ -109,18 +109,18 @@ impl FetchTracker {
 }
 
 impl FetchSnapshot {
-    /// The share of the bytes that came.
+    /// Share of the bytes received.
     pub(crate) fn share(&self) -> f64 {
         if self.n_total == 0 { 0.0 } else { (self.n_done as f64 / self.n_total as f64).min(1.0) }
     }
 
-    /// Bytes that came in a second, on average.
+    /// Average bytes per second.
     pub(crate) fn n_bytes_per_second(&self) -> u64 {
         let seconds = self.elapsed.as_secs_f64();
         if seconds > 0.0 { (self.n_done as f64 / seconds) as u64 } else { 0 }
     }
 
-    /// The time that is left at the pace so far; `None` as long as there is no pace.
+    /// The remaining time at the average pace; `None` if no pace is known yet.
     pub(crate) fn left(&self) -> Option<Duration> {
         let n_left = self.n_total.saturating_sub(self.n_done);
         let pace = self.n_bytes_per_second();
@@ -128,7 +128,7 @@ impl FetchSnapshot {
     }
 }
 
-/// An origin in a word.
+/// A short name of an origin.
 fn short(origin: &Origin) -> String {
     match origin {
         Origin::HuggingFace { repository, .. } => repository.clone(),

@@ -1,4 +1,4 @@
-//! Distances between numbers and those that they were made of, as columns and as JSON.
+//! Quantization errors as table columns and as JSON.
 
 use mc_driver::inspect::fidelity::Fidelity;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 /// The headings of [`cells`].
 pub(crate) const HEADINGS: [&str; 3] = ["RMSE", "max error", "SNR"];
 
-/// Three cells of a table.
+/// The three cells of a table row.
 pub(crate) fn cells(fidelity: &Fidelity) -> [String; 3] {
     let snr = match fidelity.snr_db {
         Some(snr_db) => format!("{snr_db:.1} dB"),
@@ -20,7 +20,7 @@ pub(crate) fn json(fidelity: &Fidelity) -> Value {
     json!({ "rmse": fidelity.rmse, "max_error": fidelity.max_error, "snr_db": fidelity.snr_db })
 }
 
-/// Three digits, whatever the size.
+/// Three significant digits.
 fn scientific(value: f64) -> String {
     if value == 0.0 { "0".to_owned() } else { format!("{value:.2e}") }
 }

@@ -1,4 +1,4 @@
-//! The lines that a terminal shows while something runs: how far everything is, and each action that runs.
+//! The lines on a terminal during a build: overall progress, and each running action.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::render::tracker::{Running, Snapshot};
 /// Cells of a bar.
 const N_BAR_CELLS: usize = 20;
 
-/// Actions that are listed.
+/// Maximum number of listed actions.
 const MAX_LISTED: usize = 8;
 
 /// The lines of a build.
@@ -26,7 +26,7 @@ pub(crate) fn build(snapshot: &Snapshot, is_stopping: bool, terminal: TerminalSi
         let stopping = "stopping when the running actions end; Ctrl-C ends them at once";
         frame.push(fitted(&format!("  {stopping}"), terminal.n_columns));
     }
-    // One line stays free for the prompt of a shell, one for the actions that are not listed.
+    // Two lines stay free: one for the shell prompt, one for the count of unlisted actions.
     let n_listed = MAX_LISTED.min(terminal.n_rows.saturating_sub(frame.len() + 2));
     let listed = snapshot.running.iter().take(n_listed);
     frame.extend(listed.map(|running| running_line(running, terminal.n_columns)));
@@ -68,7 +68,7 @@ pub(crate) fn fetched(snapshot: &FetchSnapshot) -> String {
     )
 }
 
-/// How far an action is and for how long it runs, such as `12288/65536 tokens  19 %  0:31`.
+/// Progress of an action and its time, such as `12288/65536 tokens  19 %  0:31`.
 pub(crate) fn extent(running: &Running) -> String {
     match running.progress {
         Some(progress) => {
@@ -80,7 +80,7 @@ pub(crate) fn extent(running: &Running) -> String {
 
 fn running_line(running: &Running, n_columns: usize) -> String {
     let extent = extent(running);
-    // Four cells for the indent and the gap; the name is cut where they do not fit side by side.
+    // Four cells for the indent and the gap; the name is shortened if both do not fit.
     let n_name = n_columns.saturating_sub(extent.len() + 4);
     let name = fitted(&lines::action(&running.node), n_name);
     fitted(&format!("  {name}  {extent}"), n_columns)
@@ -101,7 +101,7 @@ fn times(elapsed: Duration, rest: Option<Duration>) -> String {
     }
 }
 
-/// A share in whole percent; 100 only for all.
+/// A share in whole percent; 100 only if everything is done.
 fn percent(share: f64) -> u32 {
     (share * 100.0) as u32
 }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_shows_the_share_the_counts_the_times_and_what_runs() {
+    fn a_frame_shows_share_counts_times_and_running_actions() {
         let expected = "\
 [########------------]   43 %  12/51 actions, 8 hits, 2 queued  0:42, about 70 s left
   tensor     //:app  blk.0.ffn_down.weight Q4_K  1.02 kB of 65.5 kB   1 %  0:31
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_cut_where_the_terminal_is_narrow_and_what_does_not_fit_is_counted() {
+    fn on_a_small_terminal_names_are_shortened_and_hidden_actions_counted() {
         let expected = "\
 [########------------]   43 %  12/51 actions, 8 hits, 2 q…
   tensor     //:app  blk.…  1.02 kB of 65.5 kB   1 %  0:31

@@ -1,4 +1,5 @@
-//! Verdicts of gates: for people with the verdict first and the limit below, for programs as JSON; failed ones as errors.
+//! Verdicts of gates: for people with the verdict first and the limit below, for programs as JSON; failed gates as
+//! errors.
 
 use mc_driver::build::targets::GateResult;
 use mc_rules::evaluate::verdict::{Check, Verdict};
@@ -16,10 +17,10 @@ const INDENT: usize = 8;
 /// Columns before the label of a gate.
 const LABEL_COLUMN: usize = 13;
 
-/// Names are not cut below this many columns.
+/// Names are not shortened below this many columns.
 const MIN_NAME: usize = 12;
 
-/// A measured text that is longer than a number stands below.
+/// Measured values with more characters than this go on a separate line.
 const MAX_MEASURED: usize = 30;
 
 /// The verdicts as JSON.
@@ -31,7 +32,7 @@ pub(crate) fn json(gates: &[GateResult]) -> Vec<Value> {
     gates.iter().map(gate).collect()
 }
 
-/// Writes an error for each gate that failed, with what it measured.
+/// Prints an error for each failed gate, with its measurements.
 pub(crate) fn report_gates(invocation: &Invocation, gates: &[GateResult]) {
     if invocation.is_json() {
         return;
@@ -51,7 +52,7 @@ fn reason(check: &Check) -> String {
 
 /// All verdicts with their checks, and a line that counts them.
 ///
-/// * `width`: columns that a line may take, if they are limited
+/// * `width`: maximum columns of a line, if limited
 pub(crate) fn text(gates: &[GateResult], width: Option<usize>) -> Markup {
     let mut text = Markup::default();
     for gate in gates {
@@ -76,7 +77,7 @@ pub(crate) fn text(gates: &[GateResult], width: Option<usize>) -> Markup {
 
 /// The checks of a verdict: each with its verdict first, and its limit in the lines below.
 ///
-/// * `width`: columns that a line may take, if they are limited
+/// * `width`: maximum columns of a line, if limited
 pub(crate) fn rows(verdict: &Verdict, width: Option<usize>) -> Markup {
     let widest = |cell: fn(&Check) -> String| {
         verdict.checks.iter().map(|check| cell(check).chars().count()).max().unwrap_or_default()
@@ -107,7 +108,7 @@ fn name(check: &Check) -> String {
     }
 }
 
-/// The number in its column; a longer text stands below.
+/// The measured number for its column; empty if the value is a longer text, which goes on a separate line.
 fn measured(check: &Check) -> String {
     if is_long(check) { String::new() } else { check.measured.clone() }
 }
@@ -120,7 +121,7 @@ fn delta(check: &Check) -> String {
     check.delta.clone().unwrap_or_default()
 }
 
-/// The limit, and what it is compared with.
+/// The limit, and the reference value.
 fn details(check: &Check) -> Vec<String> {
     let text = is_long(check).then(|| printable(&check.measured).into_owned());
     let limit = if check.limit == "none" { "no limit".to_owned() } else { check.limit.clone() };
@@ -129,7 +130,7 @@ fn details(check: &Check) -> Vec<String> {
     [text, Some(limit), baseline, interval].into_iter().flatten().collect()
 }
 
-/// The parts, joined by semicolons in lines of at most so many columns. A part that is longer is broken at its spaces.
+/// Joins the parts by semicolons into lines of at most `width` columns. Breaks a longer part at its spaces.
 fn wrapped(parts: &[String], width: Option<usize>) -> Vec<String> {
     let width = width.unwrap_or(usize::MAX);
     let mut lines: Vec<String> = Vec::new();
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_nothing_is_cut() {
+    fn without_a_limit_names_are_not_shortened() {
         expect![[r#"
             checks
               FAIL  perplexity on //models/roadtrip:evaluation-of-long-drives   7.4010  +3.95 %
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_stands_below() {
+    fn a_long_text_goes_on_a_separate_line() {
         let long = "6 of 26 texts differ: a built-in text, from byte 21 on: the checkpoint has 263, the GGUF has 220 and 263";
         let check = Check { measured: long.to_owned(), on: None, delta: None, ..verdict().checks[0].clone() };
         let verdict = Verdict::new(vec![Check { baseline: None, interval: None, ..check }]);

@@ -1,4 +1,4 @@
-//! Progress as plain lines, for logs: actions that took long, and one line for each target.
+//! Progress as plain lines, for logs: slow actions, and one line for each target.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use mc_syntax::terminal::printable;
 
 use crate::render::clock::seconds;
 
-/// An action that took longer has a line of its own.
+/// An action that takes longer than this gets its own line.
 const LONG: Duration = Duration::from_secs(1);
 
 /// The line of an action that ran: kind, label, description, time.
@@ -28,10 +28,10 @@ pub(crate) fn action(node: &ActionNode) -> String {
 /// Writes the lines of a build.
 #[derive(Default)]
 pub(crate) struct LogLines {
-    /// True if each action that ran has a line.
+    /// True if each action that ran gets a line.
     is_verbose: bool,
     targets: BTreeMap<Label, Target>,
-    /// The target of each action that did not end yet.
+    /// The target of each unfinished action.
     open: BTreeMap<Digest, Label>,
 }
 
@@ -46,12 +46,12 @@ struct Target {
 }
 
 impl LogLines {
-    /// * `is_verbose`: true if each action that ran has a line
+    /// * `is_verbose`: true if each action that ran gets a line
     pub(crate) fn new(is_verbose: bool) -> Self {
         Self { is_verbose, ..Self::default() }
     }
 
-    /// The lines that an event is worth.
+    /// The lines for an event.
     pub(crate) fn event(&mut self, event: &Event, now: Instant) -> String {
         match event {
             Event::Planned { nodes } => self.plan(nodes),
@@ -97,7 +97,7 @@ impl LogLines {
         } else {
             target.n_hits += 1;
         }
-        // With a line for each action, one for their target says nothing new.
+        // With a line for each action, a line for the target adds nothing.
         if target.n_open == 0 && !self.is_verbose {
             lines.push_str(&target.line(&label, now));
         }
@@ -106,7 +106,7 @@ impl LogLines {
 }
 
 impl Target {
-    /// The line of a target whose actions ended; none if nothing of it ran.
+    /// The line of a target whose actions ended; empty if none of them ran.
     fn line(&self, label: &Label, now: Instant) -> String {
         let Some(begin) = self.begin.filter(|_| !self.ran.is_empty() && !self.has_failed) else {
             return String::new();

@@ -1,4 +1,4 @@
-//! The contents of a file as `mc inspect` shows them: facts, keys, tensors, and the places of their bytes.
+//! The contents of a file as `mc inspect` shows them: facts, keys, tensors, and the locations of their bytes.
 
 use mc_driver::inspect::listing::{Key, Listing, Tensor, TypeShare};
 use mc_syntax::terminal::printable;
@@ -9,10 +9,10 @@ use crate::render::plural::plural;
 use crate::render::printable::abbreviated;
 use crate::render::table::{Align, table};
 
-/// Characters of a long text that are shown.
+/// Maximum number of characters shown of a text.
 const MAX_TEXT: usize = 100;
 
-/// Which parts are shown.
+/// The parts to show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Parts {
     /// The named values.
@@ -41,7 +41,7 @@ pub(crate) fn text(listing: &Listing, source: &str, parts: Parts) -> String {
     text
 }
 
-/// Number of parameters, bits per weight and the share of each type; nothing where there are no weights.
+/// Number of parameters, bits per weight and the share of each type; empty without weights.
 fn summary(listing: &Listing) -> String {
     let summary = listing.summary();
     let Some(bits) = summary.bits_per_weight().filter(|_| listing.is_model()) else { return String::new() };

@@ -1,4 +1,4 @@
-//! What a user sees: progress while something runs, and results when it is done.
+//! Output for users: progress while a command runs, and its results at the end.
 
 pub(crate) mod clock;
 pub(crate) mod diagnostic;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// A path as JSON and people see it.
+/// A path in the form for people and JSON.
 pub(crate) fn shown(path: &Path) -> String {
     path.display().to_string()
 }

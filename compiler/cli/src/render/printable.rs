@@ -1,8 +1,8 @@
-//! Names and values from files that others made, in one line of a listing.
+//! Shortens names and values from untrusted files to one line of a listing.
 
 use mc_syntax::terminal::printable;
 
-/// At most `n_max` characters of the text in one line, with `…` where some were left out.
+/// At most `n_max` characters of the text in one line, with `…` for the omitted rest.
 pub(crate) fn abbreviated(text: &str, n_max: usize) -> String {
     let end = text.char_indices().nth(n_max).map_or(text.len(), |(end, _)| end);
     let mut safe: String = printable(&text[..end]).chars().take(n_max).collect();
@@ -12,8 +12,8 @@ pub(crate) fn abbreviated(text: &str, n_max: usize) -> String {
     safe
 }
 
-/// The text in at most `n_max` columns: where it is longer, `…` stands for its middle, because names that belong
-/// together differ at their ends.
+/// The text in at most `n_max` columns. A longer text loses its middle to `…`, because related names differ at their
+/// ends.
 pub(crate) fn cut(text: &str, n_max: usize) -> String {
     let n_chars = text.chars().count();
     if n_chars <= n_max {
@@ -26,7 +26,7 @@ pub(crate) fn cut(text: &str, n_max: usize) -> String {
     before.chain(std::iter::once('…')).chain(after).collect()
 }
 
-/// A label in at most `n_max` columns: its package goes first, which is mostly that of its neighbors.
+/// A label in at most `n_max` columns. Shortens the package first, which neighboring labels usually share.
 pub(crate) fn cut_label(label: &str, n_max: usize) -> String {
     match label.split_once(':') {
         Some((_, name)) if label.chars().count() > n_max => {

@@ -1,7 +1,7 @@
-//! Progress of a command: takes its events, and shows them in the way that the stream allows.
+//! Progress of a command: handles its events, and shows them in the way that the stream supports.
 //!
-//! On a terminal a frame is drawn ten times a second while something runs. Elsewhere there are lines: for actions that
-//! took long, for each target, and a sign of life when nothing was written for a while.
+//! On a terminal, a frame is drawn ten times a second while a command runs. Elsewhere, lines are written: for slow
+//! actions, for each target, and a status line after a period of silence.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -25,13 +25,13 @@ use crate::streams::Streams;
 /// Time between two frames.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Time without a line after which a log gets a sign of life.
+/// Time without output after which a log gets a status line.
 const SILENCE: Duration = Duration::from_secs(30);
 
 /// Shows the events of a command.
 pub(crate) struct Progress {
     shared: Arc<Shared>,
-    /// Draws frames and gives signs of life; begins when there is something to show.
+    /// Draws frames and writes status lines; started with the first event to show.
     ticker: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -48,20 +48,20 @@ struct State {
     log: LogLines,
     fetching: FetchTracker,
     is_building: bool,
-    /// When a line was written last.
+    /// Time of the last written line.
     last_line: Instant,
     has_ended: bool,
 }
 
 impl Progress {
-    /// Progress of a call of `mc`.
+    /// Progress of one run of `mc`.
     pub(crate) fn of(invocation: &Invocation) -> Self {
         Self::new(&invocation.streams, invocation.options.verbose)
     }
 
     /// Frames on a terminal, lines elsewhere, nothing with `--quiet`.
     ///
-    /// * `is_verbose`: true if each action that runs has a line
+    /// * `is_verbose`: true if each action that runs gets a line
     fn new(streams: &Arc<Streams>, is_verbose: bool) -> Self {
         Self::with_silence(streams, is_verbose, SILENCE)
     }
@@ -80,12 +80,12 @@ impl Progress {
         Self { shared: Arc::new(shared), ticker: Mutex::default() }
     }
 
-    /// Starts the ticker if it is not there yet.
+    /// Starts the ticker if it does not run yet.
     fn tick(&self) {
         let mut ticker = self.ticker.lock().unwrap_or_else(PoisonError::into_inner);
         if ticker.is_none() && !self.shared.streams.is_quiet() {
             let shared = Arc::clone(&self.shared);
-            // Without it the build goes on unseen.
+            // If the thread cannot start, the build continues without progress.
             *ticker = thread::Builder::new().spawn(move || shared.tick_until_end()).ok();
         }
     }
@@ -104,7 +104,7 @@ impl Progress {
 
     fn waiting(&self, server: &str, n_uploads: usize, n_bytes: u64, n_asked: usize) {
         let streams = &self.shared.streams;
-        // Who interrupted the build sees that it ends, and no more.
+        // After an interrupt, only the end of the build is shown.
         if interrupt().is_wanted() {
             return;
         }
@@ -172,21 +172,21 @@ impl Drop for Progress {
         self.shared.lock().has_ended = true;
         self.shared.ended.notify_all();
         let ticker = self.ticker.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic there was told where it happened.
+        // A panic in the ticker was already reported.
         drop(ticker.map(JoinHandle::join));
         self.shared.streams.erase();
     }
 }
 
 impl Shared {
-    // A state behind a panic is at worst one event behind.
+    // After a panic, the state is at most one event behind.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes lines: into logs, and with `--verbose` on a terminal, too.
+    /// Writes lines into logs, and with `--verbose` also on a terminal.
     fn write(&self, state: &mut State, lines: &str) {
-        // Who interrupted the build sees that it ends, and asks with `--verbose` for all that ended before.
+        // After an interrupt, only the end of the build is shown; with `--verbose`, also the actions that ended.
         let is_wanted = !lines.is_empty() && (self.is_verbose || !interrupt().is_wanted());
         if is_wanted && (self.is_verbose || !self.streams.is_live) {
             state.last_line = Instant::now();
@@ -219,7 +219,7 @@ impl Shared {
         self.streams.draw(&frame);
     }
 
-    /// Writes a line into a log that had none for a while.
+    /// Writes a status line into a log after a period of silence.
     fn show_life(&self, state: &mut State, now: Instant) {
         if now.duration_since(state.last_line) < self.silence {
             return;
@@ -236,7 +236,7 @@ impl Shared {
     }
 }
 
-/// The counts of a build, and the action that runs longest.
+/// The counts of a build, and the action that has run longest.
 fn life(snapshot: &Snapshot) -> String {
     let counts = frame::counts(snapshot);
     match snapshot.running.as_slice() {
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_gets_a_sign_of_life_when_nothing_is_written_for_a_while() {
+    fn a_log_gets_a_status_line_after_a_period_of_silence() {
         let log = Captured::default();
         let streams = Arc::new(streams(io::sink(), log.clone(), false));
         let progress = Progress::with_silence(&streams, false, Duration::from_millis(300));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn each_action_that_runs_has_a_line_if_details_are_wanted() {
+    fn with_verbose_each_action_that_runs_gets_a_line() {
         let log = Captured::default();
         let streams = Arc::new(streams(io::sink(), log.clone(), false));
         let progress = Progress::new(&streams, true);

@@ -1,4 +1,4 @@
-//! Sizes for people: three digits and a decimal unit, as phones and app stores count them.
+//! Sizes for people: three digits and a decimal unit, as phones and app stores show them.
 
 /// A number of bytes such as `412 B`, `7.94 MB` or `1.20 GB`.
 pub(crate) fn size(n_bytes: u64) -> String {

@@ -32,7 +32,7 @@ pub(crate) fn line(tally: &Tally) -> String {
     line
 }
 
-/// The same for programs.
+/// The counts for programs.
 pub(crate) fn json(tally: &Tally) -> Value {
     json!({
         "total": tally.n_actions(),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_counted_once_and_by_kind() {
+    fn actions_are_counted_once_and_by_kind() {
         let mut tally = Tally::default();
         tally.add(digest("a"), "tensor", ActionOutcome::Ran);
         tally.add(digest("a"), "tensor", ActionOutcome::Hit);

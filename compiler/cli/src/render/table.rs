@@ -2,17 +2,17 @@
 
 use mc_syntax::terminal::printable;
 
-/// On which side a column's cells stand.
+/// Alignment of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// Text.
+    /// Left, for text.
     Left,
-    /// Numbers.
+    /// Right, for numbers.
     Right,
 }
 
-/// Rows with their cells in aligned columns, two spaces apart, one line each; no spaces at the end of a line. Cells
-/// are escaped here, because an escape takes room.
+/// Formats rows in aligned columns, two spaces apart, one line each, without trailing spaces. Escapes cells before it
+/// measures them, because an escape takes columns.
 pub(crate) fn table(columns: &[Align], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<_>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let mut widths = vec![0; columns.len()];

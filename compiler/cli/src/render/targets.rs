@@ -1,5 +1,5 @@
-//! The result of a build: a line for each target, with its verdict first; the checks of those whose gate failed.
-//! With `--verbose`, also the checks that passed and every file.
+//! The result of a build: a line for each target with its verdict first, and the checks of failed gates. With
+//! `--verbose`, also the checks that passed and every file.
 
 use std::path::{Path, PathBuf};
 
@@ -14,19 +14,19 @@ use crate::render::printable::cut_label;
 use crate::render::size::size;
 use crate::render::table::{Align, table};
 
-/// Labels are not cut below this many columns; before that, lines lose their count of checks.
+/// Minimum columns of a label; lines omit their count of checks before labels get shorter than this.
 const MIN_LABEL: usize = 24;
 
-/// How a result is shown.
+/// Form of a result.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Form {
-    /// Columns that a line may take, if they are limited.
+    /// Maximum columns of a line, if limited.
     pub(crate) width: Option<usize>,
     /// True if files and passed checks are listed.
     pub(crate) is_verbose: bool,
 }
 
-/// One target in a line.
+/// The line of one target.
 struct Row {
     paint: Paint,
     verdict: &'static str,
@@ -67,7 +67,7 @@ pub(crate) fn text(finished: &Finished, published: &[Option<Published>], root: &
     text
 }
 
-/// Makes rows fit a width and gives the width of labels: the widest, unless lines would get too long.
+/// Fits rows to a width and returns the width of labels: that of the widest, unless lines would get too long.
 fn fitted(rows: &mut [Row], n_verdict: usize, width: Option<usize>) -> usize {
     let widest = |cell: &dyn Fn(&Row) -> usize, rows: &[Row]| rows.iter().map(cell).max().unwrap_or_default();
     let n_label = widest(&|row| row.label.chars().count(), rows);
@@ -116,7 +116,7 @@ fn passed_checks(finished: &Finished, target: &Wanted) -> String {
     }
 }
 
-/// The verdicts on a target, also those that another target's line shows.
+/// The verdicts on a target, including those that appear in another target's line.
 fn gates_of<'a>(finished: &'a Finished, target: &'a Wanted) -> impl Iterator<Item = &'a GateResult> {
     finished.gates.iter().filter(|gate| target.providers.gates.contains(&gate.artifact))
 }
@@ -133,7 +133,7 @@ fn outputs(published: &Published) -> String {
     table.lines().map(|line| format!("  {line}\n")).collect()
 }
 
-/// The line that says where the outputs are; of several targets the folder of all.
+/// The line with the location of the outputs; for several targets, their common folder.
 fn place(published: &[Option<Published>], root: &Path) -> String {
     let published: Vec<&Published> = published.iter().flatten().collect();
     let directory = match published.as_slice() {
@@ -144,7 +144,7 @@ fn place(published: &[Option<Published>], root: &Path) -> String {
     format!("outputs are in {}/\n", shown(&directory, root).display())
 }
 
-/// The path from the current folder's point of view when that is shorter, else as it is.
+/// The path relative to the current folder if that is shorter, else unchanged.
 fn shown(directory: &Path, root: &Path) -> PathBuf {
     let current = std::env::current_dir().unwrap_or_else(|_| root.to_owned());
     directory.strip_prefix(current).unwrap_or(directory).to_owned()
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_are_cut_where_lines_would_get_too_long() {
+    fn labels_are_shortened_if_lines_would_get_too_long() {
         let row = |label: &str, facts: &str, checks: &str| Row {
             paint: Paint::Green,
             verdict: "built",

@@ -1,9 +1,9 @@
-//! State of a build, by its events: what is done, what runs, and when it will end.
+//! State of a build, from its events: finished and running actions, and the expected end.
 //!
-//! The share that is done is weighted by the expected duration of each action, so that a thousand small tensors count no
-//! more than the gate that takes as long as they do. A hit is no work: it counts as an action and has no weight.
+//! The share of finished work is weighted by the expected duration of each action, so that a thousand small tensors
+//! count no more than a gate that takes as long. A cache hit has no weight: it counts as an action only.
 //!
-//! This module shows nothing and asks no clock: times come with the events.
+//! This module shows nothing and reads no clock: times come with the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,20 +15,20 @@ use mc_execute::event::{Event, Origin};
 use mc_ir::action::ActionNode;
 use mc_ir::work::{Progress, seconds};
 
-/// Share of the work that must be done before its pace alone says when the rest will be.
+/// Share of finished work from which the pace alone gives the estimate.
 const TELLING_SHARE: f64 = 0.1;
 
-/// Time after which the pace so far is believed.
+/// Time after which the pace is used for estimates.
 const TELLING_TIME: Duration = Duration::from_secs(2);
 
-/// Share of an action that must be done before its own pace says how long it takes.
+/// Progress of an action from which its own pace gives its duration.
 const TELLING_PROGRESS: f64 = 0.02;
 
 /// State of a build.
 #[derive(Default)]
 pub(crate) struct Tracker {
     forecast: Forecast,
-    /// Actions that did not end yet.
+    /// Unfinished actions.
     open: BTreeMap<Digest, Arc<ActionNode>>,
     running: Vec<RunningAction>,
     queued: BTreeSet<Digest>,
@@ -37,9 +37,9 @@ pub(crate) struct Tracker {
     n_hits: usize,
     /// Expected seconds of the actions that ran.
     done: f64,
-    /// When the first action began to run.
+    /// Start of the first action that ran.
     begin: Option<Instant>,
-    /// The greatest share that was shown.
+    /// The greatest share shown so far.
     share: f64,
 }
 
@@ -59,33 +59,33 @@ pub(crate) struct Snapshot {
     pub(crate) n_hits: usize,
     /// Number of actions that wait for a worker.
     pub(crate) n_queued: usize,
-    /// Share of the work that is done, from 0 to 1.
+    /// Share of finished work, from 0 to 1.
     pub(crate) share: f64,
-    /// Time since the first action began to run.
+    /// Time since the first action started.
     pub(crate) elapsed: Duration,
-    /// The time that is left, if there is reason to believe an estimate.
+    /// The remaining time, if an estimate is reliable.
     pub(crate) left: Option<Duration>,
-    /// The actions that run, the one that began first first.
+    /// The running actions, oldest first.
     pub(crate) running: Vec<Running>,
 }
 
-/// An action that runs.
+/// A running action.
 pub(crate) struct Running {
-    /// Which.
+    /// Node of the action.
     pub(crate) node: Arc<ActionNode>,
-    /// Time since it began.
+    /// Time since it started.
     pub(crate) elapsed: Duration,
-    /// How far it is, as far as it says so.
+    /// Progress of the action, if it reports any.
     pub(crate) progress: Option<Progress>,
 }
 
 impl Tracker {
-    /// Takes the expected durations of the actions that are planned next.
+    /// Records the expected durations of the newly planned actions.
     pub(crate) fn forecast(&mut self, forecast: &Forecast) {
         self.forecast = forecast.clone();
     }
 
-    /// Takes an event.
+    /// Handles an event.
     pub(crate) fn event(&mut self, event: &Event, now: Instant) {
         match event {
             Event::Planned { nodes } => self.plan(nodes),
@@ -94,7 +94,7 @@ impl Tracker {
             }
             Event::Started { node } => {
                 self.queued.remove(&node.structure());
-                // It may begin again, here, after a worker could not do it.
+                // It may start again on this machine after a worker failed to run it.
                 self.running.retain(|running| running.node != *node);
                 self.running.push(RunningAction { node: Arc::clone(node), start: now, progress: None });
                 self.begin.get_or_insert(now);
@@ -115,7 +115,7 @@ impl Tracker {
         }
     }
 
-    /// Tells whether an action has begun to run.
+    /// Returns true if an action has started to run.
     pub(crate) fn has_begun(&self) -> bool {
         self.begin.is_some() || !self.queued.is_empty()
     }
@@ -131,7 +131,7 @@ impl Tracker {
         let done = self.done + partly;
         let rest = self.rest(now);
         let share = if done + rest > 0.0 { done / (done + rest) } else { 0.0 };
-        // A bar does not go back when an action turns out to be longer than expected.
+        // A bar does not go back if an action takes longer than expected.
         self.share = self.share.max(share).min(1.0);
         let running = self.running.iter().map(|running| Running {
             node: Arc::clone(&running.node),
@@ -170,17 +170,17 @@ impl Tracker {
         self.forecast.expected(&node.structure()).map_or(0.0, |expected| expected.duration.as_secs_f64())
     }
 
-    /// Seconds that a running action is going to have taken.
+    /// Expected total seconds of a running action.
     fn total_of(&self, running: &RunningAction, now: Instant) -> f64 {
         let elapsed = now.duration_since(running.start).as_secs_f64();
         match running.progress.map(Progress::share) {
             Some(share) if share >= TELLING_PROGRESS => elapsed / share,
-            // Who exceeds what was expected needs a little more, and nobody knows how much.
+            // An action that exceeds its expected time gets 10 % more than its time so far, an arbitrary margin.
             _ => self.expected(&running.node).max(elapsed * 1.1),
         }
     }
 
-    /// The share of a running action that is done.
+    /// Finished share of a running action.
     fn share_of(&self, running: &RunningAction, now: Instant) -> f64 {
         let elapsed = now.duration_since(running.start).as_secs_f64();
         let total = self.total_of(running, now);
@@ -188,7 +188,7 @@ impl Tracker {
         running.progress.map_or(by_time, |progress| progress.share().max(TELLING_PROGRESS.min(by_time)))
     }
 
-    /// Expected seconds of what is not done.
+    /// Expected seconds of the remaining work.
     fn rest(&self, now: Instant) -> f64 {
         let is_running = |node: &ActionNode| self.running.iter().any(|running| *running.node == *node);
         let waiting = self.open.values().filter(|node| !is_running(node));
@@ -200,7 +200,7 @@ impl Tracker {
                 .sum::<f64>()
     }
 
-    /// The time that is left: at the pace so far, and no less than the longest running action needs.
+    /// The remaining time at the pace so far, but at least that of the longest running action.
     fn left(&self, now: Instant, elapsed: Duration, done: f64, rest: f64) -> Option<Duration> {
         let is_paced = elapsed >= TELLING_TIME && done / (done + rest) >= TELLING_SHARE;
         if !(is_paced || self.is_recorded()) {
@@ -215,7 +215,7 @@ impl Tracker {
         Some(seconds((rest / pace).max(longest)))
     }
 
-    /// Tells whether most of what is expected of the rest was recorded by earlier builds.
+    /// Returns true if earlier builds recorded the durations of most of the remaining work.
     fn is_recorded(&self) -> bool {
         let (mut recorded, mut guessed) = (0.0, 0.0);
         for expected in self.open.keys().filter_map(|action| self.forecast.expected(action)) {
@@ -266,19 +266,19 @@ pub(crate) mod tests {
         ActionNode::new(Label::new(PackageId(String::new()), "app"), Box::new(Fake(name)), Vec::new())
     }
 
-    /// The end of an action after so many seconds.
+    /// The end of an action after this many seconds.
     pub(crate) fn finished(node: &Arc<ActionNode>, origin: Origin, seconds: u64) -> Event {
         let digest = ActionDigest::of(node.action.describe().as_bytes());
         Event::Finished { node: Arc::clone(node), digest, origin, elapsed: Duration::from_secs(seconds) }
     }
 
-    /// How far an action is, in tokens.
+    /// Progress of an action, in tokens.
     pub(crate) fn progressed(node: &Arc<ActionNode>, n_done: u64, n_total: u64) -> Event {
         let progress = Progress { n_done, n_total, unit: ProgressUnit::Tokens };
         Event::Progressed { node: Arc::clone(node), progress }
     }
 
-    /// A build of actions that are expected to take so many seconds, and whether durations are recorded.
+    /// A build of actions with these expected seconds, and whether the durations are recorded.
     struct Build {
         tracker: Tracker,
         begin: Instant,
@@ -311,7 +311,7 @@ pub(crate) mod tests {
             self.tracker.event(&finished(&self.nodes[index], origin, seconds), now);
         }
 
-        /// The share in percent and the seconds that are left.
+        /// The share in percent and the remaining seconds.
         fn snapshot(&mut self, seconds: u64) -> (u64, Option<u64>) {
             let now = self.at(seconds);
             let snapshot = self.tracker.snapshot(now);
@@ -320,7 +320,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_share_is_of_work_and_not_of_actions() {
+    fn the_share_is_of_work_and_not_of_actions() {
         let mut build = Build::new(&[("small", 1), ("gate", 99)], true);
         build.start(0, 0);
         build.finish(0, Origin::Ran, 1);
@@ -341,17 +341,17 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn an_action_that_tells_how_far_it_is_corrects_what_was_expected() {
+    fn the_progress_of_an_action_corrects_its_expected_duration() {
         let mut build = Build::new(&[("gate", 10)], true);
         build.start(0, 0);
         build.tracker.event(&progressed(&build.nodes[0], 20, 100), build.begin);
         assert_eq!(build.snapshot(20), (20, Some(80)));
-        // It turns out to be slower still: what was shown stays.
+        // It turns out to be slower still: the shown values stay.
         assert_eq!(build.snapshot(40), (20, Some(160)));
     }
 
     #[test]
-    fn a_guess_is_no_estimate_before_the_pace_is_known() {
+    fn without_records_there_is_no_estimate_before_the_pace_is_known() {
         let mut build = Build::new(&[("a", 10), ("b", 10)], false);
         build.start(0, 0);
         assert_eq!(build.snapshot(1).1, None);
@@ -359,7 +359,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_is_queued_does_not_run() {
+    fn queued_actions_do_not_count_as_running() {
         let mut build = Build::new(&[("a", 10)], true);
         let node = Arc::clone(&build.nodes[0]);
         build.tracker.event(&Event::Queued { node }, build.begin);

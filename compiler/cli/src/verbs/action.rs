@@ -1,8 +1,8 @@
-//! `mc action`: does one step in the current folder, which holds the step's inputs by position.
+//! `mc action`: runs one action in the current folder, which holds the action's inputs by position.
 //!
-//! This is what a worker of the Remote Execution API runs: it needs no workspace, no store, no server and no variable.
-//! People build targets. What it made it tells in lines of `HASH/SIZE NAME`, one for each blob, so that its sender knows
-//! blobs by their digests before it has them.
+//! Workers of the Remote Execution API run this. It needs no workspace, store, server or environment variable. It is
+//! not meant for people, who build targets. It reports each output blob in a line `HASH/SIZE NAME`, so that the client
+//! knows the digests before it has the blobs.
 
 use std::path::Path;
 
@@ -32,17 +32,17 @@ impl Run for Action {
         let parameter = |argument: &String| {
             let named = argument.strip_prefix("--").and_then(|argument| argument.split_once('='));
             named.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
-                Report::usage(format!("Argument `{argument}` of a step; expected `--NAME=VALUE`"))
+                Report::usage(format!("Argument `{argument}` of an action; expected `--NAME=VALUE`"))
             })
         };
         let parameters = arguments.iter().map(parameter).collect::<Result<Vec<_>, _>>()?;
         let action = remote_kinds::make(kind, &parameters).map_err(|error| {
-            Report::usage("Cannot do this step here")
+            Report::usage("Cannot run this action here")
                 .because(error)
-                .hint("Steps are for the mc that asked for them; it does this one itself")
+                .hint("An action must come from the same version of mc, which otherwise runs it locally")
         })?;
         let root = InputRoot::open(Path::new("."))
-            .map_err(|error| Report::failed("Cannot open the folder of the step").because(error))?;
+            .map_err(|error| Report::failed("Cannot open the folder of the action").because(error))?;
         let done = action.run(&root).and_then(|outputs| root.place(&outputs).map(|()| outputs));
         let outputs = done.map_err(|error| {
             let report = Report::failed(&error).at(kind);

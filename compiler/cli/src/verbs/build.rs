@@ -1,4 +1,4 @@
-//! `mc build`: builds targets and brings their outputs under `mc-out/`.
+//! `mc build`: builds targets and publishes their outputs below `mc-out/`.
 
 use clap::Args;
 use mc_driver::build::engine::Engine;

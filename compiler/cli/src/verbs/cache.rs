@@ -1,4 +1,4 @@
-//! `mc cache`: counts what is in the store, checks it, and keeps it within a size.
+//! `mc cache`: counts the objects in the store, verifies them, and limits their size.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl Run for Cache {
 }
 
 impl Gc {
-    /// The limit that the command line or the workspace sets. Files that the workspace has pinned stay in any case.
+    /// The limit of the command line or the workspace. Files that the workspace pins are never removed.
     fn limit(&self, invocation: &Invocation, store: &Arc<Store>) -> Result<StoreLimit, Failure> {
         let workspace = invocation.options.find_workspace().ok();
         let declared = || Declarations::open(workspace.as_ref()?, store).store_limit();

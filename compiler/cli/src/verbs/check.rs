@@ -1,4 +1,4 @@
-//! `mc check`: every mistake in the declarations, without building anything.
+//! `mc check`: reports every error in the declarations, without building anything.
 
 use clap::Args;
 use mc_analysis::check::{Absence, LeftOut};
@@ -52,7 +52,7 @@ impl Run for Check {
     }
 }
 
-/// The targets that were checked in part, in lines.
+/// The targets that were checked only in part, one per line.
 fn left_out(targets: &[LeftOut]) -> String {
     if targets.is_empty() {
         return String::new();

@@ -1,4 +1,4 @@
-//! `mc clean`: removes outputs, and the store when told so twice.
+//! `mc clean`: removes outputs, and with `--cache --yes` the store.
 
 use std::path::PathBuf;
 
@@ -35,13 +35,13 @@ pub(crate) struct Clean {
 impl Run for Clean {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
         if self.cache && !self.yes && !self.dry_run {
-            let report = Report::usage("`--cache` removes what every workspace of yours has built");
-            return Err(report.hint("Add `--yes` to remove it, or `--dry-run` to see what would go").into());
+            let report = Report::usage("`--cache` removes the cached results of all your workspaces");
+            return Err(report.hint("Add `--yes` to remove it, or `--dry-run` to list its contents").into());
         }
         let mut removal = Removal::default();
         match invocation.options.find_workspace() {
             Ok(workspace) => removal.add_outputs(&workspace)?,
-            // The store needs no workspace.
+            // Removing the store needs no workspace.
             Err(_) if self.cache => {}
             Err(failure) => return Err(failure),
         }

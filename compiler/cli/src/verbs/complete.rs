@@ -45,11 +45,11 @@ impl Run for Complete {
 }
 
 impl Complete {
-    /// The candidates with their descriptions. Options are shown to those who ask for them by a `-`, or where there is
-    /// nothing else.
+    /// The candidates with their descriptions. Options are included if the word begins with `-`, or if there is no
+    /// other candidate.
     fn shown<'a>(&self, found: &'a [CompletionCandidate]) -> Vec<(&'a str, String)> {
         let named = found.iter().filter_map(|candidate| Some((candidate.get_value().to_str()?, candidate)));
-        // A shell reads lines and shows what they hold.
+        // A shell reads lines and displays them unescaped.
         let plain: Vec<_> = named.filter(|(value, _)| is_plain(value)).collect();
         let is_option = |value: &str| value.starts_with('-');
         let has_values = plain.iter().any(|(value, _)| !is_option(value));
@@ -60,7 +60,7 @@ impl Complete {
     }
 }
 
-/// The first line of the help, in which a tab would end it.
+/// The first line of the help, up to a tab, because a tab separates fields.
 fn description(candidate: &CompletionCandidate) -> String {
     let help = candidate.get_help().map(ToString::to_string).unwrap_or_default();
     help.lines().next().unwrap_or_default().replace('\t', " ")

@@ -1,7 +1,7 @@
 //! `mc completions`: scripts that make a shell complete verbs, options, labels, queries and hashes.
 //!
-//! The scripts for bash, zsh and fish ask `mc complete` at each tab, so they know the declarations of the workspace and
-//! stay right when mc is updated. Those for other shells are generated and know verbs and options.
+//! The scripts for bash, zsh and fish call `mc complete` at each tab, so they know the declarations of the workspace
+//! and need no update with mc. Scripts for other shells are generated and know verbs and options only.
 
 use clap::Args;
 use clap_complete::Shell;
@@ -29,7 +29,7 @@ impl Run for Completions {
             Shell::Zsh => include_str!("completions/mc.zsh").to_owned(),
             Shell::Fish => include_str!("completions/mc.fish").to_owned(),
             other => {
-                // Through memory, because the generator panics when its writer fails.
+                // Buffered in memory, because the generator panics if its writer fails.
                 let mut script = Vec::new();
                 clap_complete::generate(other, &mut (invocation.command)(), "mc", &mut script);
                 String::from_utf8_lossy(&script).into_owned()

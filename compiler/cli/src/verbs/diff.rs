@@ -1,4 +1,4 @@
-//! `mc diff`: how two models differ, tensor by tensor and key by key.
+//! `mc diff`: compares two models, tensor by tensor and key by key.
 
 use clap::Args;
 use mc_driver::inspect::diff::{Comparison, Difference, KeyPair};
@@ -142,7 +142,7 @@ fn json(comparison: &Comparison<'_>, names: [&str; 2]) -> Value {
     })
 }
 
-/// A value in one line that is not too long.
+/// A value, shortened to one line.
 fn short(value: &Value) -> String {
     abbreviated(&value.to_string(), 60)
 }

@@ -1,4 +1,4 @@
-//! `mc fetch`: brings the files that `mc.lock` pins here, so that builds need no network.
+//! `mc fetch`: downloads the files that `mc.lock` pins, so that builds need no network.
 
 use std::path::PathBuf;
 

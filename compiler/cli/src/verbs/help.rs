@@ -1,4 +1,4 @@
-//! `mc help`: the help of a verb, or a topic that several verbs have in common.
+//! `mc help`: the help of a verb, or of a topic that several verbs share.
 
 use clap::{Args, Command};
 use mc_syntax::nearest::nearest;
@@ -60,6 +60,6 @@ impl Help {
         let near = nearest(&name, verbs.chain(topics.iter().copied()));
         let list = || format!("The topics are {}; `mc -h` lists the verbs", topics.join(", "));
         let help = near.map_or_else(list, |near| format!("Did you mean `mc help {near}`?"));
-        Report::usage(format!("There is no verb and no help topic `{name}`")).hint(help)
+        Report::usage(format!("There is no verb or help topic `{name}`")).hint(help)
     }
 }

@@ -1,4 +1,4 @@
-//! `mc import`: declarations of other tools as KDL.
+//! `mc import`: converts declarations of other tools to KDL.
 
 mod kdl;
 mod mergekit;
@@ -20,7 +20,7 @@ use crate::render::path::shown;
 use crate::report::Report;
 use crate::verb::Run;
 
-/// More than a declaration ever has.
+/// Larger than any real declaration.
 const MAX_BYTES: u64 = 1 << 20;
 
 /// Convert a declaration of another tool to KDL
@@ -52,10 +52,10 @@ impl Run for Import {
         let text = read(file)?;
         let name = file.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
         let file_name = file.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let kdl = mergekit::kdl(&text, &name, &file_name).map_err(|mistake| {
+        let kdl = mergekit::kdl(&text, &name, &file_name).map_err(|error| {
             let report = Report::usage(format!("Cannot write `{}` as KDL", file.display()));
-            let report = report.at(format!("{}:{}", file.display(), mistake.line)).because(mistake.what);
-            match mistake.help {
+            let report = report.at(format!("{}:{}", file.display(), error.line)).because(error.what);
+            match error.help {
                 Some(help) => report.hint(help),
                 None => report,
             }
@@ -82,7 +82,7 @@ fn read(file: &Path) -> Result<String, Report> {
     regular::read_text(file, MAX_BYTES).map_err(|error| reported(&error))
 }
 
-/// Writes a file that is not there yet; whole, or not at all.
+/// Writes a new file, atomically; fails if the file exists.
 fn write_new(file: &Path, text: &str) -> Result<(), Report> {
     let write = || {
         let name = file.file_name().map(Path::new).ok_or(io::ErrorKind::InvalidFilename)?;
@@ -95,7 +95,7 @@ fn write_new(file: &Path, text: &str) -> Result<(), Report> {
             .and_then(|()| written.sync_all())
             .and_then(|()| folder.rename_new(&unfinished, &folder, name));
         if placed.is_err() {
-            // The error that is told is the one before.
+            // The first error is reported, not this one.
             drop(folder.remove_file(&unfinished));
         }
         placed
@@ -103,6 +103,6 @@ fn write_new(file: &Path, text: &str) -> Result<(), Report> {
     write().map_err(|error| {
         Report::failed(format!("Cannot write `{}`", file.display()))
             .because(error)
-            .hint("Files that are there are left as they are: name a new one, or leave `--to` out and copy")
+            .hint("Existing files are never overwritten: name a new file, or omit `--to` and copy the output")
     })
 }

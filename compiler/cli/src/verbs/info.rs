@@ -1,4 +1,5 @@
-//! `mc info`: which mc this is, and where it looks; `mc info remote`: what was agreed upon with the remote cache.
+//! `mc info`: version, locations and features of this mc; `mc info remote`: the features negotiated with the remote
+//! cache.
 
 use clap::{Args, ValueEnum};
 use mc_driver::declarations::Declarations;
@@ -33,7 +34,7 @@ pub(crate) struct Info {
     topic: Option<Topic>,
 }
 
-/// What else there is to know.
+/// A subject to show in detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
     /// The remote cache: its address, its features and how they are used.
@@ -42,7 +43,7 @@ enum Topic {
 
 impl Run for Info {
     fn run(&self, invocation: &Invocation) -> Result<Exit, Failure> {
-        // Outside a workspace there is still something to tell.
+        // Outside a workspace, the other facts are still shown.
         let workspace = invocation.options.find_workspace().ok();
         let store = invocation.options.store();
         let declarations = workspace.as_ref().map(|workspace| Declarations::open(workspace, &store));
@@ -82,7 +83,7 @@ fn tell(invocation: &Invocation, facts: &[(&str, Value)]) {
     }
 }
 
-/// Asks the remote cache what it can do.
+/// Asks the remote cache for its capabilities.
 fn remote(
     invocation: &Invocation,
     declarations: Option<&Declarations>,
@@ -111,7 +112,7 @@ fn remote(
     Ok(Exit::Done)
 }
 
-/// The settings that the remote cache is used with.
+/// The settings for the remote cache.
 fn use_of(cache: &RemoteCache, keys: &Keys) -> Vec<(&'static str, Value)> {
     let RemoteSettings { accept, sends_behind, required, download, download_regex, n_askers, .. } =
         cache.settings();
@@ -129,7 +130,7 @@ fn use_of(cache: &RemoteCache, keys: &Keys) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The devices that the workspace declares; none where the declarations cannot be read.
+/// The devices that the workspace declares; empty if the declarations cannot be read.
 fn devices(declarations: &Declarations) -> Vec<String> {
     let found = declarations.query("kind(device, //...)").unwrap_or_default();
     found.iter().map(|found| found.label.to_string()).collect()

@@ -41,7 +41,7 @@ pub(crate) struct Inspect {
     tensors: bool,
 }
 
-/// Bytes of an object of unknown format that are shown.
+/// Bytes shown of an object of unknown format.
 const PREVIEW: usize = 200;
 
 impl Run for Inspect {
@@ -79,10 +79,10 @@ impl Run for Inspect {
     }
 }
 
-/// What a source turned out to be.
+/// The resolved source.
 struct Found {
     content: Content,
-    /// Of a target, what is known of its tensors.
+    /// Known reports about the tensors, if the source is a target.
     reports: Vec<Entry>,
     is_object: bool,
 }
@@ -96,7 +96,7 @@ impl Inspect {
         }
     }
 
-    /// The bytes that the source names.
+    /// The content of the source.
     fn content(&self, invocation: &Invocation) -> Result<Found, Failure> {
         if is_label(&self.source) {
             let target = target_model(invocation, &self.source)?;
@@ -111,7 +111,7 @@ impl Inspect {
         Ok(Found { content, reports: Vec::new(), is_object })
     }
 
-    /// Objects of the store may be anything; of those that we do not know, size and beginning are shown.
+    /// Shows size and beginning of an object of unknown format, because the store may hold any data.
     fn report_data(&self, invocation: &Invocation, head: &[u8], n_bytes: u64) {
         let text = String::from_utf8_lossy(&head[..head.len().min(PREVIEW)]);
         if invocation.is_json() {

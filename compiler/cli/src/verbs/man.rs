@@ -1,4 +1,4 @@
-//! `mc man`: manual pages, made of the same text as the help.
+//! `mc man`: manual pages, generated from the same text as the help.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -50,10 +50,10 @@ impl Run for Man {
     }
 }
 
-/// Each page with the name of its file; that of `mc` is the first.
+/// Each page with its file name; the page of `mc` comes first.
 fn pages(command: Command) -> Vec<(String, String)> {
     let version = command.get_version().unwrap_or_default().to_owned();
-    // Before the command is built, a verb has its own options only; those of every verb are on the page of mc.
+    // Before the command is built, a verb has only its own options; the common ones are on the page of mc.
     let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set()).cloned();
     let verbs: Vec<_> = verbs.flat_map(|verb| with_parts(verb, "mc")).collect();
     let verbs =
@@ -62,7 +62,7 @@ fn pages(command: Command) -> Vec<(String, String)> {
     all.map(|(name, command)| (format!("{name}.1"), page(&name, command, &version))).collect()
 }
 
-/// A verb and the verbs in it, each with the name of its page.
+/// A verb and its subcommands, each with the name of its page.
 fn with_parts(verb: Command, owner: &str) -> Vec<(String, Command)> {
     let name = format!("{owner}-{}", verb.get_name());
     let parts: Vec<_> = verb.get_subcommands().cloned().flat_map(|part| with_parts(part, &name)).collect();
@@ -80,7 +80,7 @@ fn page(name: &str, command: Command, version: &str) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// A section whose lines stay as they are.
+/// A section that keeps its lines unchanged.
 fn section<'a>(title: &str, lines: impl Iterator<Item = &'a str>, page: &mut Vec<u8>) -> io::Result<()> {
     let mut section = Roff::new();
     section.control("SH", [title]).control("nf", []);
@@ -90,7 +90,7 @@ fn section<'a>(title: &str, lines: impl Iterator<Item = &'a str>, page: &mut Vec
     section.control("fi", []).to_writer(page)
 }
 
-/// Writes the pages, each whole or not at all; pages of an earlier version are replaced.
+/// Writes each page atomically; replaces pages of an earlier version.
 fn write(out: &Path, pages: &[(String, String)]) -> io::Result<()> {
     std::fs::create_dir_all(out)?;
     let folder = Folder::open(out)?;
@@ -99,7 +99,7 @@ fn write(out: &Path, pages: &[(String, String)]) -> io::Result<()> {
         let written = folder.create_file(&unfinished, 0o666)?.write_all(text.as_bytes());
         let placed = written.and_then(|()| folder.rename(&unfinished, &folder, Path::new(name)));
         if placed.is_err() {
-            // The error that is reported is the one before.
+            // The first error is reported, not this one.
             drop(folder.remove_file(&unfinished));
         }
         placed?;

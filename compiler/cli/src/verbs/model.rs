@@ -1,4 +1,5 @@
-//! The model that a user names: a label, which is built if need be, a path, or the hash of an object of the store.
+//! Resolves the model that a user names: a label, which is built if necessary, a path, or the hash of an object in the
+//! store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use crate::invocation::Invocation;
 use crate::render::error;
 use crate::render::progress::Progress;
 
-/// The model that the text names, to be compared: a label, a file, a folder, or the hash of an object of the store.
+/// The model to compare: a label, a file, a folder, or the hash of an object in the store.
 pub(crate) fn operand(invocation: &Invocation, text: &str) -> Result<Operand, Failure> {
     if !is_label(text) {
         return match stored(invocation, text)? {
@@ -39,8 +40,8 @@ pub(crate) fn operand(invocation: &Invocation, text: &str) -> Result<Operand, Fa
     }
 }
 
-/// The object of the store that the text names by its hash or the first digits of it; `None` if the text is no such
-/// name, or there is a file of that name.
+/// The object in the store whose hash begins with the text; `None` if the text is not a hash, or if a file has that
+/// name.
 pub(crate) fn stored(invocation: &Invocation, text: &str) -> Result<Option<Content>, Failure> {
     let Some(digits) = object::digits(text).filter(|_| !Path::new(text).exists()) else { return Ok(None) };
     let progress = Progress::of(invocation);
@@ -50,7 +51,7 @@ pub(crate) fn stored(invocation: &Invocation, text: &str) -> Result<Option<Conte
     Ok(Some(content))
 }
 
-/// The model of a target, built if need be; its gates are not asked.
+/// The model of a target, built if necessary; its gates are not run.
 pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltModel, Failure> {
     let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;
@@ -60,7 +61,7 @@ pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltM
     Ok(build_export(&mut engine, info)?)
 }
 
-/// The model that the text names, brought up to be run: a file, which is built if need be, or a model that nobody writes.
+/// The model loaded to be run: from a file, which is built if necessary, or directly from tensors.
 pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatModel, Failure> {
     let failed = |reason: ActionError| error::action("Cannot run the model", &reason).at(text);
     if !is_label(text) {

@@ -1,4 +1,4 @@
-//! `mc query`: which targets there are, and which need which.
+//! `mc query`: lists targets and their dependencies.
 
 use clap::Args;
 use mc_driver::declarations::{Declarations, Found};
@@ -48,7 +48,7 @@ fn json_target(found: &Found) -> serde_json::Value {
     json!({ "label": found.label.to_string(), "rule": found.rule, "location": found.location.to_string() })
 }
 
-/// The rule and the label; `?` where the declaration is broken.
+/// The rule and the label; `?` if the declaration is invalid.
 fn label_kind(found: &Found) -> String {
     format!("{} {}\n", found.rule.unwrap_or("?"), found.label)
 }
@@ -57,7 +57,7 @@ fn location(found: &Found) -> String {
     format!("{}: {}", found.location, label_kind(found))
 }
 
-/// The targets as a graph in the language of Graphviz, with an arrow from each target to those that it names.
+/// The targets as a Graphviz graph, with an arrow from each target to its dependencies.
 fn graph(declarations: &Declarations, found: &[Found]) -> String {
     let mut text = "digraph mc {\n  node [shape=box];\n".to_owned();
     for target in found {

@@ -1,4 +1,4 @@
-//! `mc run`: asks a model something, and shows the answer while it comes.
+//! `mc run`: prompts a model, and streams the answer.
 
 mod chat;
 mod command;
@@ -27,7 +27,7 @@ use crate::verbs::run::chat::ChatSettings;
 use crate::verbs::run::pace::{Pace, Stopwatch};
 use crate::verbs::run::prompts::Ids;
 
-/// Heading of options that only scripts need.
+/// Heading of options that only scripts use.
 const SCRIPTS: &str = "Options for scripts";
 
 /// Run a model: answer a prompt, or chat
@@ -127,7 +127,7 @@ impl RunVerb for Run {
 }
 
 impl Run {
-    /// Tells whether one of the options is there that are for scripts, whose document has a form of its own.
+    /// Returns true if an option for scripts is given; these produce a different document.
     fn is_scripted(&self) -> bool {
         !self.ids.is_empty()
             || self.prompts.is_some()
@@ -136,7 +136,7 @@ impl Run {
             || self.top.is_some()
     }
 
-    /// Tells whether the user wants to talk: there is no prompt, and somebody sits at stdin.
+    /// Returns true if the user wants to chat: there is no prompt, and stdin is a terminal.
     fn is_chat(&self, invocation: &Invocation) -> bool {
         let has_prompt = !self.prompt.is_empty() || !self.ids.is_empty() || self.prompts.is_some();
         !has_prompt && !self.raw && !invocation.is_json() && std::io::stdin().is_terminal()
@@ -155,14 +155,14 @@ impl Run {
         let wanted = [("--prompt-logprobs", self.prompt_logprobs), ("--top", self.top.is_some())];
         match wanted.into_iter().find(|(_, is_wanted)| *is_wanted) {
             Some((option, _)) if !invocation.is_json() => {
-                Err(Report::usage(format!("`{option}` tells numbers for programs"))
+                Err(Report::usage(format!("`{option}` needs JSON output"))
                     .hint("Add `--output json`"))
             }
             _ => Ok(()),
         }
     }
 
-    /// The prompt of the model.
+    /// The prompts for the model.
     fn asked(&self) -> Result<Vec<Prompt>, Report> {
         let text = |text| match self.raw {
             true => Prompt::Text(text),
@@ -177,7 +177,7 @@ impl Run {
         Ok(vec![text(prompts::of_words(&self.prompt, &self.model)?)])
     }
 
-    /// The ids of all prompts, before the first is answered: so a mistake in the last costs no time.
+    /// The ids of all prompts, tokenized before the first answer, so that an invalid last prompt fails early.
     fn ids_of(&self, model: &ChatModel, prompts: &[Prompt]) -> Result<Vec<Vec<u32>>, Report> {
         let ids = |(number, prompt): (usize, &Prompt)| {
             model.ids(prompt).map_err(|reason| match prompt {
@@ -244,7 +244,7 @@ impl Run {
     }
 }
 
-/// The line behind the answers.
+/// The summary line after the answers.
 fn counted(replies: &[(Reply, Pace)], seconds: f64) -> String {
     let n_prompt: usize = replies.iter().map(|(reply, _)| reply.prompt.len()).sum();
     let n_tokens: usize = replies.iter().map(|(reply, _)| reply.tokens.len()).sum();
@@ -255,7 +255,7 @@ fn counted(replies: &[(Reply, Pace)], seconds: f64) -> String {
     format!("{of}{n_prompt} prompt tokens, {n_tokens} tokens in {seconds:.2} s (on this machine)\n")
 }
 
-/// Number of tokens after a prompt that are told.
+/// Number of most likely tokens to print after a prompt.
 fn next(text: &str) -> Result<Next, String> {
     match text.parse::<usize>() {
         _ if text == "all" => Ok(Next::All),

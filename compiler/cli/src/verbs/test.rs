@@ -1,4 +1,4 @@
-//! `mc test`: runs gates, or recalls what they measured, and shows their tables.
+//! `mc test`: runs gates, or reads their cached measurements, and shows the results.
 
 use clap::Args;
 use mc_driver::build::outputs::{Gates, build_gates};
@@ -61,12 +61,13 @@ impl Run for Test {
 }
 
 impl Test {
-    /// Targets without gates are an error of their own: in CI a pattern that meets no gate would pass for ever.
+    /// Reports that no target has a gate. This is an error because otherwise a pattern in CI without gates would always
+    /// pass.
     fn report_no_tests(&self, invocation: &Invocation) -> Exit {
         let exit = if self.allow_no_tests { Exit::Done } else { Exit::NoTests };
         let what = format!("No gate is declared for {}", self.patterns.join(" "));
         let report = Report::no_tests(&what)
-            .hint("Name a target with a `gate`, or add `--allow-no-tests` if this is as it should be");
+            .hint("Name a target with a `gate`, or add `--allow-no-tests` if that is intended");
         match (invocation.is_json(), exit) {
             (true, Exit::Done) => {
                 invocation.json(&json!({ "status": exit.word(), "gates": [], "errors": [] }));

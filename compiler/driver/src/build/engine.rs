@@ -90,7 +90,7 @@ impl<'a> Engine<'a> {
         Ok(Self { store, options, remote_cache, trust, suspects, interrupt, store_limit, events })
     }
 
-    /// Brings the store within its limit, if there is one and nobody wants the command to stop.
+    /// Shrinks the store to its limit, if there is one and the command was not interrupted.
     pub(crate) fn trim_store(&self) {
         let Some(limit) = self.store_limit.as_ref().filter(|_| !self.is_interrupted()) else { return };
         keep_within(&self.store, limit, self.events);

@@ -33,7 +33,7 @@ pub fn build_outputs(
     workspace: &Workspace,
     targets: Vec<Wanted>,
 ) -> Result<Outputs, EngineError> {
-    // What cannot be looked into cannot be written to either, which is reported where it is.
+    // If the folder cannot be read, it cannot be written either, and the write reports the error.
     if let Ok(Some(entry)) = foreign_entry(workspace) {
         return Err(EngineError::ForeignOutputs { dir: workspace.out(), entry });
     }
@@ -92,12 +92,12 @@ fn publish_built(engine: &Engine<'_>, workspace: &Workspace, finished: &mut Fini
         TargetOutputs { label: &target.label, outputs, results: finished.results_behind(target) }
     });
     if !wanted.is_empty() {
-        // Where it cannot be marked, publishing fails, too, and says why.
+        // If the folder cannot be marked, publishing fails too, and reports the reason.
         drop(claim(workspace));
     }
     let results = publish(engine, workspace, outputs.collect());
     if results.iter().any(Result::is_ok) {
-        // An `mc clean` beside this build may have taken the folder away, which is made anew then.
+        // A concurrent `mc clean` may have removed the folder; publishing created it again, without the mark.
         drop(claim(workspace));
     }
     let mut published = PublishedTargets::default();

@@ -45,7 +45,7 @@ pub(crate) fn folders(
         let Some(files) = lock.entries.get(origin) else {
             return Err(wrong(format!("{origin} is not in `{LOCK_FILE}`; run `mc lock`")));
         };
-        // While this process runs, nobody removes fetched files.
+        // Keeps other processes from removing fetched files while this one runs.
         store.announce();
         let pinned = |message: String| NotFetched { message, is_pinned: true };
         match Area::new(dir).presence(origin, files).map_err(|error| wrong(error.to_string()))? {

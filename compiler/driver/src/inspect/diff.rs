@@ -98,7 +98,7 @@ pub type KeyPair = (String, Option<Value>, Option<Value>);
 /// Keys with different values, and both values as far as they are shown.
 fn different_keys(a: &Side, b: &Side) -> Vec<KeyPair> {
     if a.is_mapped() || b.is_mapped() {
-        // Keys are a file's own; a checkpoint says the same in other words.
+        // Keys belong to files; a checkpoint has the same facts in another form.
         return Vec::new();
     }
     let mut names: Vec<&str> =

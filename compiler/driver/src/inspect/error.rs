@@ -110,7 +110,7 @@ pub enum InspectError {
         store: PathBuf,
     },
     /// Several objects begin with the same digits.
-    #[error("`{digits}` stands for {} objects", candidates.len())]
+    #[error("`{digits}` matches {} objects", candidates.len())]
     AmbiguousHash {
         /// The digits.
         digits: String,
@@ -118,11 +118,11 @@ pub enum InspectError {
         candidates: Vec<Digest>,
     },
     /// A folder holds no model, or several.
-    #[error("Cannot tell which model is in `{path}`")]
+    #[error("Cannot determine the model in `{path}`")]
     NotAModelFolder {
         /// The folder.
         path: String,
-        /// What was expected and what was found.
+        /// The expected and the actual content.
         reason: String,
     },
     /// A checkpoint cannot be compared with a file, because its tensors cannot be named as those of the file.

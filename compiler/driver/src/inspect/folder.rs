@@ -21,7 +21,7 @@ use crate::inspect::target::model_file;
 /// Beginnings of the names of files with weights, and what such a folder is.
 const STEMS: [(&str, &str); 2] = [("model", "checkpoint"), ("adapter_model", "adapter")];
 
-/// The file that tells a bundle.
+/// The file that identifies a bundle.
 const MANIFEST: &str = "manifest.json";
 
 /// The most bytes of an index or a configuration.
@@ -110,7 +110,7 @@ fn checkpoint(path: &str, what: &'static str, names: Vec<String>) -> Result<Mode
     Ok(ModelFolder { listing: joined, content: Content { parts }, is_checkpoint })
 }
 
-/// What the configuration says, and the files of the weights.
+/// Facts from the configuration, and the files of the weights.
 fn facts(folder: &Path, names: &[String]) -> Vec<(&'static str, String)> {
     let mut facts = vec![("files", names.join(", "))];
     for (file, keys) in [

@@ -91,7 +91,7 @@ impl Listing {
         self.format != IMPORTANCE_MATRIX
     }
 
-    /// The numbers of the model. Shapes may say anything, so counts stop at the largest number.
+    /// The numbers of the model. Shapes may contain any number, so counts saturate at the largest number.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
         for tensor in &self.tensors {

@@ -129,7 +129,7 @@ impl Side {
                 Ok(Self { listing, source: Source::Bytes(content) })
             }
             (Operand::Model { name, info }, format) => {
-                // Two models that nobody writes are compared as the first format would have them.
+                // Two models without files are compared in the form of the first one's format.
                 Self::mapped(&name, &info, format.unwrap_or(exporters::EXPORTERS[0].name()))
             }
         }
@@ -205,7 +205,7 @@ impl Side {
         let (Some(codec), Some(bytes)) = (codecs::by_name(tensor.kind), self.bytes(tensor)?) else {
             return Ok(None);
         };
-        // A file may lie about what its rows hold.
+        // The shapes in a file are untrusted and may not match its data.
         let n_bytes =
             usize::try_from(n_rows).ok().and_then(|n_rows| n_rows.checked_mul(codec.row_bytes(n_cols)));
         let fits = codec.fits(n_cols) && n_bytes == Some(bytes.len());

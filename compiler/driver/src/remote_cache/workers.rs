@@ -55,8 +55,8 @@ impl RemoteWorkers {
 
     /// Returns the outputs of an action that they ran; `None` if it is to run locally.
     ///
-    /// * `on_stage`: told when it is on its way, and when a worker takes it
-    /// * `is_cancelled`: whether nobody wants them any more
+    /// * `on_stage`: receives a call when the action is on its way, and when a worker starts it
+    /// * `is_cancelled`: returns true if the outputs are no longer needed
     pub(crate) fn execute(
         &self,
         remote: &Remote,

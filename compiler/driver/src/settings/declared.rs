@@ -22,7 +22,7 @@ pub struct DeclaredCache {
     pub download: Option<Download>,
     /// True if compressible blobs are transferred compressed.
     pub compression: bool,
-    /// True if only the new chunks of large blobs are transferred; `None` if the workspace does not say.
+    /// True if only the new chunks of large blobs are transferred; `None` if the workspace does not set it.
     pub chunking: Option<bool>,
     /// The file of public keys; a result must be signed by one of them.
     pub require_signed: Option<PathBuf>,

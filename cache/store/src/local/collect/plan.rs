@@ -1,4 +1,4 @@
-//! Decides what a collection removes. It reads and removes nothing.
+//! Decides what a collection removes; does not access the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -28,11 +28,11 @@ pub(crate) struct HeldResult {
     pub(crate) last_used_ns: i128,
     pub(crate) modified_ns: i128,
     pub(crate) n_bytes: u64,
-    /// The blobs that it names, some perhaps twice.
+    /// The blobs that it names, possibly with duplicates.
     pub(crate) blobs: Vec<Digest>,
 }
 
-/// The parts of a store that are to be removed; numbers are positions in [`Held`].
+/// The parts of a store to remove; numbers are indices into [`Held`].
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) quarantine: Vec<usize>,
@@ -55,7 +55,7 @@ impl Held {
         !result.blobs.is_empty() && result.blobs.iter().all(|blob| self.pinned.contains(blob))
     }
 
-    /// Results and other contents that may be removed, the one that was used last at the end.
+    /// Results and other contents that may be removed, most recently used last.
     fn by_last_use(&self) -> Vec<Candidate> {
         let results = (0..).zip(&self.results).filter(|(_, result)| !self.is_pinned(result));
         let results = results.map(|(index, result)| (result.last_used_ns, Candidate::Result(index)));
@@ -76,7 +76,7 @@ enum Candidate {
     Other(usize),
 }
 
-/// What has to be removed so that no more than `max_bytes` are left; less if too much is in use.
+/// The parts to remove so that at most `max_bytes` are left. More is left if too much is in use.
 pub(crate) fn plan(held: &Held, max_bytes: u64) -> Plan {
     let (mut plan, mut n_bytes) = (Plan::default(), held.n_bytes());
     for (index, (_, freed)) in held.quarantine.iter().enumerate() {
@@ -180,7 +180,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_more_than_the_limit_is_left_that_may_go_and_the_oldest_goes_first(held in held(), max_bytes in 0..6000_u64) {
+        fn the_limit_is_met_and_the_oldest_are_removed_first(held in held(), max_bytes in 0..6000_u64) {
             let plan = plan(&held, max_bytes);
             let gone: BTreeSet<Digest> = plan.blobs.iter().copied().collect();
             prop_assert_eq!(gone.len(), plan.blobs.len(), "each blob goes once");
@@ -191,7 +191,7 @@ mod tests {
                 + plan.others.iter().map(|&index| held.others[index].n_bytes).sum::<u64>();
             let left = held.n_bytes() - freed;
             prop_assert!(gone.is_disjoint(&held.pinned));
-            // Nothing goes where there is room.
+            // Nothing is removed if the store is within the limit.
             prop_assert!(held.n_bytes() > max_bytes || plan == Plan::default());
             for (index, result) in held.results.iter().enumerate().filter(|(index, _)| !results.contains(index)) {
                 prop_assert!(result.blobs.iter().all(|blob| !gone.contains(blob)), "a result that stays is whole");

@@ -7,7 +7,7 @@ use mc_digest::digest::ActionDigest;
 use super::*;
 use crate::traits::{ActionCache as _, BlobStore as _};
 
-/// Results of these tests are hashes, one after the other.
+/// Results of these tests are consecutive hashes.
 fn blobs_of(result: &[u8], _: &mut ReadBlob<'_>) -> Option<Vec<Digest>> {
     let (hashes, rest) = result.as_chunks::<32>();
     rest.is_empty().then(|| hashes.iter().map(|hash| Digest::from_bytes(*hash)).collect())
@@ -23,7 +23,7 @@ fn collect(dir: &Path, max_bytes: u64) -> Collected {
         .unwrap()
 }
 
-/// Records a result that names blobs, as used some hours ago.
+/// Records a result that names blobs, with a last use some hours ago.
 fn record(store: &LocalStore, name: &str, blobs: &[BlobDigest], n_hours: u64) -> ActionDigest {
     let digest = ActionDigest::of(name.as_bytes());
     let result: Vec<u8> = blobs.iter().flat_map(|blob| *blob.hash.as_bytes()).collect();
@@ -44,7 +44,7 @@ fn blob(store: &LocalStore, number: u8) -> BlobDigest {
 }
 
 #[test]
-fn the_least_recently_used_goes_first_and_shared_blobs_stay() {
+fn least_recently_used_results_are_removed_first_and_shared_blobs_stay() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let [a, b, c, orphan] = [1, 2, 3, 4].map(|number| blob(&store, number));
@@ -65,7 +65,7 @@ fn the_least_recently_used_goes_first_and_shared_blobs_stay() {
 }
 
 #[test]
-fn a_use_makes_a_result_young() {
+fn a_use_renews_a_result() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -78,7 +78,7 @@ fn a_use_makes_a_result_young() {
 }
 
 #[test]
-fn what_a_living_process_uses_stays_until_it_ends() {
+fn blobs_in_use_stay_until_the_process_ends() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -100,7 +100,7 @@ fn what_a_living_process_uses_stays_until_it_ends() {
 }
 
 #[test]
-fn a_collection_that_was_killed_leaves_nothing_that_is_lost_or_stays() {
+fn a_killed_collection_neither_loses_blobs_nor_leaves_garbage() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let (a, b) = (blob(&store, 1), blob(&store, 2));
@@ -113,7 +113,7 @@ fn a_collection_that_was_killed_leaves_nothing_that_is_lost_or_stays() {
             .unwrap();
     }
     drop(store);
-    // Whoever needs a blob takes it back.
+    // A process that needs a blob moves it back.
     let living = open(dir.path());
     assert!(living.contains(&a).unwrap() && living.open(&a).unwrap().is_some());
     let collected = collect(dir.path(), 100_000);
@@ -139,7 +139,7 @@ fn a_dry_run_changes_nothing_and_counts_the_same() {
 }
 
 #[test]
-fn others_go_by_their_age_and_only_when_nobody_runs() {
+fn other_contents_are_removed_by_age_and_only_if_no_process_runs() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let other = |name: &str, n_hours: u64, is_kept| {
@@ -160,7 +160,7 @@ fn others_go_by_their_age_and_only_when_nobody_runs() {
     assert_eq!(there(), [false, true, true]);
 }
 
-/// A number that differs from call to call.
+/// A number that differs in each call.
 struct Random(u64);
 
 impl Random {
@@ -170,7 +170,7 @@ impl Random {
     }
 }
 
-/// A build that stores, finds, records and reads, and loses nothing that it was told is there.
+/// A build that stores, finds, records and reads, and never loses a blob after the store reported it as present.
 fn run_build(dir: &Path, random: &mut Random) {
     let store = open(dir);
     let mut used: BTreeMap<Digest, (BlobDigest, u8)> = BTreeMap::new();
@@ -203,7 +203,7 @@ fn run_build(dir: &Path, random: &mut Random) {
 }
 
 #[test]
-fn builds_beside_collections_lose_nothing_that_they_use() {
+fn concurrent_collections_remove_no_blob_that_a_build_uses() {
     let dir = tempfile::tempdir().unwrap();
     drop(open(dir.path()));
     let is_over = AtomicBool::new(false);

@@ -1,10 +1,10 @@
-//! Writing KDL: texts in quotes, numbers, nodes with children.
+//! Writes KDL: quoted texts, numbers, nodes with children.
 
 use std::fmt::Write;
 
 use mc_syntax::terminal::is_steering;
 
-/// A node on its way into a file.
+/// A node to write into a file.
 #[derive(Clone, Debug)]
 pub(crate) struct Line {
     /// The node without its children.
@@ -19,7 +19,7 @@ impl Line {
         Self { text: text.into(), children: Vec::new() }
     }
 
-    /// Writes the node, four spaces a level.
+    /// Writes the node, indented by four spaces per level.
     pub(crate) fn write(&self, out: &mut String, level: usize) {
         let indent = "    ".repeat(level);
         if self.children.is_empty() {
@@ -34,14 +34,14 @@ impl Line {
     }
 }
 
-/// A text in quotes.
+/// The text in quotes.
 pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from('"');
     for letter in text.chars() {
         match letter {
             '"' | '\\' => out.extend(['\\', letter]),
             '\n' => out.push_str("\\n"),
-            // KDL refuses some of them, and a reader of the file shall see them all.
+            // KDL rejects some of these characters, and escapes make all of them visible to readers of the file.
             letter if letter == '\t' || is_steering(letter) => {
                 let _infallible = write!(out, "\\u{{{:x}}}", u32::from(letter));
             }
@@ -52,7 +52,7 @@ pub(crate) fn quoted(text: &str) -> String {
     out
 }
 
-/// A text that may stand in a comment of one line.
+/// The text in a form that is valid in a one-line comment.
 pub(crate) fn comment(text: &str) -> String {
     let is_layout = |letter| matches!(letter, '\n' | '\t') || is_steering(letter);
     let line: String = text.chars().map(|letter| if is_layout(letter) { ' ' } else { letter }).collect();

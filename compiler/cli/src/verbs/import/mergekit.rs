@@ -1,13 +1,13 @@
-//! A merge of mergekit as targets of a package: a `checkpoint` for each model, and a `blend`.
+//! Converts a merge of mergekit to targets of a package: a `checkpoint` for each model, and a `blend`.
 //!
-//! Parameters are looked up in the same order as there: a model's own, its slice's, the merge's. A slice's parameters
-//! of models are therefore written at each of its models.
+//! Parameters are looked up in mergekit's order: the model's own, the slice's, the merge's. So a slice's parameters of
+//! models are written at each of its models.
 
 use super::kdl::{Line, comment, number, quoted};
 use super::reading::{At, Condition, Merge, Parameter, Slice, Source, Sources, Value, merge};
 use super::yaml::{YamlError, parse};
 
-/// mergekit's word, ours, and whether the base is changed rather than summed.
+/// mergekit's name of the method, ours, and whether the method changes the base instead of summing.
 const METHODS: &[(&str, &str, bool)] = &[
     ("linear", "linear", false),
     ("slerp", "slerp", true),
@@ -18,7 +18,7 @@ const METHODS: &[(&str, &str, bool)] = &[
     ("passthrough", "passthrough", false),
 ];
 
-/// Which parameters mean something to which of our methods, and whether a model has them or the merge.
+/// The parameters, with their owner (each model, or the merge) and the methods that use them.
 const PARAMETERS: &[(&str, Owner, &[&str])] = &[
     ("weight", Owner::Model, &["linear", "task-arithmetic", "ties", "dare-linear", "dare-ties"]),
     ("density", Owner::Model, &["ties", "dare-linear", "dare-ties"]),
@@ -29,8 +29,8 @@ const PARAMETERS: &[(&str, Owner, &[&str])] = &[
     ("rescale", Owner::Merge, &["dare-linear", "dare-ties"]),
 ];
 
-/// Those that are true or false.
-const TRUTHS: [&str; 2] = ["normalize", "rescale"];
+/// The boolean parameters.
+const BOOLEANS: [&str; 2] = ["normalize", "rescale"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
@@ -40,13 +40,13 @@ enum Owner {
 
 const DTYPES: &[(&str, &str)] = &[("float32", "F32"), ("float16", "F16"), ("bfloat16", "BF16")];
 
-/// Writes a file of mergekit as KDL.
+/// Converts a file of mergekit to KDL.
 ///
-/// * `name`: what the blend is called
-/// * `file`: where it came from, for a comment
+/// * `name`: name of the blend
+/// * `file`: path of the input, for a comment
 ///
 /// # Errors
-/// The first thing that cannot be written, with its line.
+/// The first unsupported or invalid part, with its line.
 pub(crate) fn kdl(yaml: &str, name: &str, file: &str) -> Result<String, YamlError> {
     let merge = merge(&parse(yaml)?)?;
     let found = METHODS.iter().find(|(theirs, ..)| *theirs == merge.method.value);
@@ -72,17 +72,17 @@ pub(crate) fn kdl(yaml: &str, name: &str, file: &str) -> Result<String, YamlErro
 }
 
 struct Writer {
-    /// Our word for the method.
+    /// Our name of the method.
     method: &'static str,
     needs_base: bool,
     models: Vec<Model>,
-    /// Names of targets that are taken.
+    /// Names of existing targets.
     names: Vec<String>,
-    /// What is left out, and why.
+    /// Omitted parts, with reasons.
     notes: Vec<String>,
 }
 
-/// A model and the target that stands for it.
+/// A model and its target.
 struct Model {
     reference: String,
     name: String,
@@ -112,7 +112,7 @@ impl Writer {
                 let needs_base = self.needs_base;
                 for source in models.iter().filter(|source| !(needs_base && is_base(source))) {
                     if source.layers.is_some() {
-                        let what = "`layer_range` belongs into `slices`";
+                        let what = "`layer_range` is only valid in `slices`";
                         return Err(YamlError::new(source.model.line, what));
                     }
                     children.push(self.source(source, &[])?);
@@ -125,7 +125,7 @@ impl Writer {
             }
         }
         for parameter in &merge.parameters {
-            // mergekit scales what it keeps up to the old sum of magnitudes, which no method here does.
+            // mergekit scales the kept values to the old sum of magnitudes; no method here does.
             if parameter.name == "rescale" && self.method == "ties" && truth(parameter)? {
                 return Err(YamlError::new(parameter.line, "`rescale` of `ties` cannot be written as KDL")
                     .help("Leave it out, or take `dare_ties`"));
@@ -133,7 +133,7 @@ impl Writer {
             if self.owner(parameter).is_none() {
                 continue;
             }
-            if TRUTHS.contains(&parameter.name.as_str()) {
+            if BOOLEANS.contains(&parameter.name.as_str()) {
                 children.push(Line::new(format!("{} #{}", parameter.name, truth(parameter)?)));
             } else {
                 children.extend(lines(&parameter.name, conditions(parameter, &parameter.value)?));
@@ -240,7 +240,7 @@ impl Writer {
         Ok(Line { text, children })
     }
 
-    /// Who has the parameter; none when it means nothing to the method.
+    /// The owner of the parameter; `None` if the method does not use it.
     fn owner(&mut self, parameter: &Parameter) -> Option<Owner> {
         let row = PARAMETERS.iter().find(|(name, ..)| *name == parameter.name);
         match row.filter(|(_, _, methods)| methods.contains(&self.method)) {
@@ -255,14 +255,14 @@ impl Writer {
     fn leave_out(&mut self, name: &str) {
         let note = match name {
             "int8_mask" => "`int8_mask` is left out: it only saves memory".to_owned(),
-            _ => format!("`{name}` is left out: it means nothing to `{}` here", self.method),
+            _ => format!("`{name}` is omitted: `{}` does not use it", self.method),
         };
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// The label of a model, quoted; its checkpoint is remembered.
+    /// The quoted label of a model; records its checkpoint.
     fn label(&mut self, model: &At<String>) -> Result<String, YamlError> {
         if let Some(known) = self.models.iter().find(|known| known.reference == model.value) {
             return Ok(quoted(&format!(":{}", known.name)));
@@ -284,7 +284,7 @@ impl Writer {
 }
 
 impl Model {
-    /// Its target, with what has still to be done.
+    /// The target of the model, with a comment on what remains to be done.
     fn checkpoint(&self) -> Vec<Line> {
         let (path, revision) = self.reference.split_once('@').unwrap_or((&self.reference, ""));
         let name = quoted(&self.name);
@@ -293,20 +293,20 @@ impl Model {
             let revision = if is_pinned { revision } else { "<40 hex digits>" };
             let node = Line::new(format!("hf {} revision={}", quoted(path), quoted(revision)));
             let node = Line { text: format!("checkpoint {name}"), children: vec![node] };
-            let ask = comment(&format!("Say which revision of {path}: the commit in its history on the hub"));
+            let ask = comment(&format!("Set the revision of {path}: the commit in its history on the hub"));
             return if is_pinned { vec![node] } else { vec![Line::new(ask), node] };
         }
         let dir = path.strip_prefix("./").unwrap_or(path).trim_end_matches('/');
         let node = Line::new(format!("checkpoint {name} dir={}", quoted(dir)));
         if dir.starts_with(['/', '~']) || dir.split('/').any(|part| part == "..") {
-            let ask = comment("The folder must lie in the package: put it, or a link to it, there");
+            let ask = comment("The folder must be inside the package: move it there, or add a link to it");
             return vec![Line::new(ask), node];
         }
         vec![node]
     }
 }
 
-/// `org/name`, and no path that says it is one.
+/// Returns true for `org/name`, unless the text is marked as a path.
 fn is_on_hub(path: &str) -> bool {
     let mut parts = path.split('/');
     let is_word =
@@ -314,7 +314,7 @@ fn is_on_hub(path: &str) -> bool {
     is_word(parts.next()) && is_word(parts.next()) && parts.next().is_none()
 }
 
-/// A name that a target may bear.
+/// A valid name of a target.
 fn target_name(text: &str) -> String {
     let letter =
         |letter: char| if letter.is_ascii_alphanumeric() || "-_.".contains(letter) { letter } else { '-' };
@@ -333,7 +333,7 @@ fn conditions(parameter: &Parameter, value: &Value) -> Result<Vec<Condition>, Ya
     }
 }
 
-/// `true`, or a number that stands for it.
+/// `true`, or a number that represents it.
 fn truth(parameter: &Parameter) -> Result<bool, YamlError> {
     match &parameter.value {
         Value::Truth(truth) => Ok(*truth),
@@ -350,7 +350,7 @@ fn truth(parameter: &Parameter) -> Result<bool, YamlError> {
     }
 }
 
-/// Without what stands after a condition that is always true.
+/// Removes the conditions after one that is always true.
 fn reachable(mut conditions: Vec<Condition>) -> Vec<Condition> {
     if let Some(last) = conditions.iter().position(|condition| condition.filter.is_none()) {
         conditions.truncate(last + 1);
@@ -377,8 +377,8 @@ mod tests {
     fn check(yaml: &str, expected: Expect) {
         let text = match kdl(yaml, "mix", "mix.yml") {
             Ok(kdl) => kdl,
-            Err(mistake) => {
-                format!("line {}: {}\n{}\n", mistake.line, mistake.what, mistake.help.unwrap_or_default())
+            Err(error) => {
+                format!("line {}: {}\n{}\n", error.line, error.what, error.help.unwrap_or_default())
             }
         };
         expected.assert_eq(&text);
@@ -407,7 +407,7 @@ dtype: float16
                 checkpoint "toy-2" {
                     hf "other/toy" revision="0123456789abcdef0123456789abcdef01234567"
                 }
-                // Say which revision of other/toys: the commit in its history on the hub
+                // Set the revision of other/toys: the commit in its history on the hub
                 checkpoint "toys" {
                     hf "other/toys" revision="<40 hex digits>"
                 }
@@ -601,7 +601,7 @@ dtype: bfloat16
     }
 
     #[test]
-    fn what_cannot_be_said_is_named_with_its_line() {
+    fn unsupported_parts_are_errors_with_their_lines() {
         let with =
             |line: &str| format!("models:\n  - model: toy\n    parameters:\n      weight: 1\n{line}\n");
         check(

@@ -1,11 +1,10 @@
-//! Reads what mergekit's YAML says: models, slices and parameters, with the line of each.
+//! Reads mergekit's YAML: models, slices and parameters, with their lines.
 //!
-//! What cannot be said in KDL is a mistake that names the key and its line; how the rest is written is for
-//! [`super::mergekit`].
+//! A part that KDL cannot express is an error with the key and its line. [`super::mergekit`] writes the rest.
 
 use super::yaml::{Data, Node, YamlError};
 
-/// A value and where it stands.
+/// A value and its location.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct At<T> {
     /// The value.
@@ -27,7 +26,7 @@ pub(crate) struct Merge {
     pub(crate) seed: Option<At<String>>,
 }
 
-/// What is merged.
+/// The inputs of the merge.
 #[derive(Debug)]
 pub(crate) enum Sources {
     /// Whole models.
@@ -59,15 +58,15 @@ pub(crate) struct Parameter {
     pub(crate) value: Value,
 }
 
-/// What a parameter is.
+/// Value of a parameter.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Truth(bool),
-    /// Tried in order.
+    /// Conditions, tried in order.
     Numbers(Vec<Condition>),
 }
 
-/// A number or a gradient, for all weights or for those with a part in their name.
+/// A number or a gradient, for all weights or for those whose name contains a text.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     pub(crate) filter: Option<String>,
@@ -77,7 +76,7 @@ pub(crate) struct Condition {
 /// Reads a merge.
 ///
 /// # Errors
-/// The first mistake.
+/// The first invalid part.
 pub(crate) fn merge(root: &Node) -> Result<Merge, YamlError> {
     let pairs = mapping(root, "a mapping with `merge_method`")?;
     let keys = Keys { pairs };
@@ -147,7 +146,7 @@ fn tokenizer(keys: &Keys<'_>) -> Result<Option<At<String>>, YamlError> {
 /// A word, or the model under `model`, as newer releases write it.
 fn tokenizer_source(node: &Node) -> Result<At<String>, YamlError> {
     let source = model(node)?;
-    // `model:path` is how older releases tell a model from a word.
+    // Older releases mark a model by `model:path`; anything else is a word.
     let value = source.value.strip_prefix("model:").map_or(source.value.clone(), str::to_owned);
     Ok(At { value, line: source.line })
 }
@@ -280,7 +279,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// The value of a key that is there and says something.
+    /// The value of a key, if it is present and not null.
     fn optional(&self, name: &str) -> Option<&'a Node> {
         self.pairs.iter().find(|(key, node)| key == name && !node.is_null()).map(|(_, node)| node)
     }
@@ -289,7 +288,7 @@ impl<'a> Keys<'a> {
         self.optional(name).map(|node| node.line)
     }
 
-    /// Whether there is no other key.
+    /// Rejects all keys that are not among the names.
     fn known(&self, names: &[&str]) -> Result<(), YamlError> {
         match self.pairs.iter().find(|(key, node)| !names.contains(&key.as_str()) && !node.is_null()) {
             None => Ok(()),

@@ -1,55 +1,55 @@
 //! YAML as a tree with lines: mappings, sequences and scalars, one document, no aliases.
 //!
-//! Aliases are refused because a few lines of them can stand for more than memory holds.
+//! Aliases are rejected because a few lines of them can expand to more than fits in memory.
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
-/// How deep a document may be; what we read is five deep.
+/// Maximum depth of a document; real files are five levels deep.
 const MAX_DEPTH: usize = 64;
 
-/// What is wrong with a file, and where.
+/// An error in a file, with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct YamlError {
     /// The line, from 1.
     pub(crate) line: usize,
-    /// What was expected and what was found.
+    /// The expected and the actual content.
     pub(crate) what: String,
-    /// What to do.
+    /// Advice on how to fix it.
     pub(crate) help: Option<String>,
 }
 
 /// A part of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Node {
-    /// The line where it begins; of a value, that of its key.
+    /// The line where it begins; for a value, the line of its key.
     pub(crate) line: usize,
-    /// What it is.
+    /// Its content.
     pub(crate) data: Data,
 }
 
-/// What a part of a document is.
+/// Content of a part of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Data {
     /// A text, number or truth value.
     Scalar {
-        /// As it is written, without quotes.
+        /// The text as written, without quotes.
         text: String,
-        /// Whether it stood in quotes: a text then, whatever is in it.
+        /// True if the text was quoted: it is then always a text, never a number or a truth value.
         is_quoted: bool,
     },
     /// A list.
     Sequence(Vec<Node>),
-    /// Keys and values in order; keys differ.
+    /// Keys and values in order; keys are unique.
     Mapping(Vec<(String, Node)>),
 }
 
 impl YamlError {
-    /// A mistake without advice.
+    /// An error without advice.
     pub(crate) fn new(line: usize, what: impl Into<String>) -> Self {
         Self { line, what: what.into(), help: None }
     }
 
-    /// Says what to do.
+    /// Adds advice.
     #[must_use]
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -58,12 +58,12 @@ impl YamlError {
 }
 
 impl Node {
-    /// Whether it says that there is nothing.
+    /// Returns true for a null value.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.data, Data::Scalar { text, is_quoted: false } if matches!(text.as_str(), "" | "~" | "null"))
     }
 
-    /// A few words for messages.
+    /// A short description for messages.
     pub(crate) fn describe(&self) -> String {
         match &self.data {
             Data::Scalar { text, .. } => format!("`{text}`"),
@@ -76,7 +76,7 @@ impl Node {
 /// Reads a file with one document.
 ///
 /// # Errors
-/// The first mistake.
+/// The first error.
 pub(crate) fn parse(text: &str) -> Result<Node, YamlError> {
     let mut events = Events(Parser::new_from_str(text));
     let mut root = None;
@@ -138,7 +138,7 @@ fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize
                 if pairs.iter().any(|(known, _)| *known == key) {
                     return Err(YamlError::new(line, format!("`{key}` is given twice")));
                 }
-                // What is wrong with a value is looked for at its key.
+                // Errors of a value are reported at its key.
                 let (event, _) = events.next()?;
                 pairs.push((key, node(events, event, line, depth + 1)?));
             }
@@ -146,7 +146,7 @@ fn node<'a>(events: &mut Events<'a>, event: Event<'a>, line: usize, depth: usize
         }
         Event::Alias(_) => {
             return Err(
-                YamlError::new(line, "Aliases (`*name`) are not read").help("Write out what it stands for")
+                YamlError::new(line, "Aliases (`*name`) are not supported").help("Write out its value")
             );
         }
         other => return Err(YamlError::new(line, format!("Expected a value, found {other:?}"))),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_single_plain_document_is_refused() {
+    fn only_a_single_plain_document_is_accepted() {
         let line = |text: &str| parse(text).unwrap_err().line;
         assert_eq!(line(""), 1);
         assert_eq!(line("a: 1\na: 2\n"), 2);

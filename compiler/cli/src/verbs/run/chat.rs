@@ -27,11 +27,11 @@ pub(crate) struct ChatSettings {
     pub(crate) system: Option<String>,
     /// True if the pace of each answer is shown.
     pub(crate) shows_stats: bool,
-    /// How to answer.
+    /// Options for answers.
     pub(crate) options: ChatOptions,
 }
 
-/// A chat that goes on.
+/// A running chat.
 struct Chat<'a> {
     streams: &'a Streams,
     model: &'a str,
@@ -56,7 +56,7 @@ pub(crate) fn run(
     let mut typing = Typing::new().map_err(unusable)?;
     streams.note(&format!("Chat with {name}. /help shows the commands, Ctrl-D ends it.\n"));
     let mut chat = Chat { streams, model: &name, conversation, options, shows_stats };
-    // Ctrl-C at an answer stops it, and the next one ends the chat.
+    // Ctrl-C during an answer stops the answer; the next one ends the chat.
     let mut is_interrupted = false;
     loop {
         streams.flush();
@@ -65,11 +65,11 @@ pub(crate) fn run(
             Entered::Interrupt if is_interrupted => return Ok(Exit::Interrupted),
             Entered::Interrupt => {
                 is_interrupted = true;
-                streams.note("Ctrl-C once more ends the chat.\n");
+                streams.note("Press Ctrl-C again to end the chat.\n");
             }
             Entered::Line(line) => match command::read(&line) {
                 Typed::Exit => return Ok(Exit::Done),
-                typed => is_interrupted = chat.obey(typed),
+                typed => is_interrupted = chat.handle(typed),
             },
         }
     }
@@ -80,8 +80,8 @@ fn failed(model: &str, reason: &ActionError) -> Report {
 }
 
 impl Chat<'_> {
-    /// Does what the user typed. Returns true if an answer was interrupted.
-    fn obey(&mut self, typed: Typed) -> bool {
+    /// Handles a line of the user. Returns true if an answer was interrupted.
+    fn handle(&mut self, typed: Typed) -> bool {
         match typed {
             Typed::Message(message) => return self.answer(&message),
             Typed::Retry => match self.conversation.take_back() {
@@ -139,19 +139,19 @@ impl Chat<'_> {
                 false
             }
             Err(error @ ConversationError::TooLong { .. }) => {
-                self.streams.error(&format!("{error}. /clear begins anew.\n"));
+                self.streams.error(&format!("{error}. /clear starts over.\n"));
                 false
             }
         }
     }
 
-    /// Says why an answer ended that the model did not end, and how fast it came.
+    /// Prints why an answer stopped early, and its pace.
     fn remark(&self, answer: &Answer, pace: Pace) {
         let reason = match answer.ending {
             AnswerEnding::Complete => None,
             AnswerEnding::MaxTokens => Some(limit::max_tokens(self.options.max_tokens)),
-            AnswerEnding::ContextFull => Some(format!("{}; /clear begins anew", limit::CONTEXT_FULL)),
-            AnswerEnding::Interrupted => Some("stopped; Ctrl-C once more ends the chat".to_owned()),
+            AnswerEnding::ContextFull => Some(format!("{}; /clear starts over", limit::CONTEXT_FULL)),
+            AnswerEnding::Interrupted => Some("stopped; press Ctrl-C again to end the chat".to_owned()),
         };
         if let Some(reason) = reason {
             self.streams.note(&format!("({reason})\n"));

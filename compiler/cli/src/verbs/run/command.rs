@@ -1,10 +1,10 @@
 //! Lines that a user types in a chat: commands, which begin with `/`, and messages.
 //!
-//! Adding a command is a row of [`COMMANDS`] and a case in the chat.
+//! To add a command, add a row to [`COMMANDS`] and a case in the chat.
 
 use mc_syntax::nearest::nearest;
 
-/// What a user typed.
+/// A parsed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Typed {
     /// A message for the model.
@@ -19,13 +19,13 @@ pub(crate) enum Typed {
     System(Option<String>),
     /// Answer the last message again.
     Retry,
-    /// Show tokens per second behind each answer, or stop doing so.
+    /// Turn on or off the tokens per second after each answer.
     Stats,
     /// End the chat.
     Exit,
-    /// Nothing.
+    /// An empty line.
     Nothing,
-    /// A command that there is not, with an error.
+    /// An unknown command, with the error to show.
     Unknown(String),
 }
 
@@ -74,13 +74,13 @@ static COMMANDS: &[Command] = &[
 /// The mark before and after a message of several lines.
 pub(crate) const MARK: &str = "\"\"\"";
 
-/// Reads what a user typed.
+/// Parses a line.
 pub(crate) fn read(line: &str) -> Typed {
     let text = line.trim();
     if text.is_empty() {
         return Typed::Nothing;
     }
-    // A message that begins with a slash is typed behind a space.
+    // A leading space marks a message that begins with a slash.
     if !line.starts_with('/') {
         return Typed::Message(text.to_owned());
     }
@@ -91,7 +91,7 @@ pub(crate) fn read(line: &str) -> Typed {
     }
 }
 
-/// The commands and keys, for people.
+/// The commands and keys, as help text.
 pub(crate) fn help() -> String {
     let mut rows: Vec<(&str, &str)> = COMMANDS.iter().map(|command| (command.usage, command.help)).collect();
     rows.push((MARK, "Begin and end a message of several lines"));
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_there_is_not_names_the_nearest() {
+    fn an_unknown_command_suggests_the_nearest() {
         let Typed::Unknown(message) = read("/claer now") else { panic!("there is no such command") };
         assert_eq!(
             message,

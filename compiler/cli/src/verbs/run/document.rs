@@ -1,7 +1,7 @@
 //! Answers as JSON.
 //!
-//! There are two forms. One prompt in words gives the plain one, as ever. Whoever asks with an option for scripts gets
-//! the other, which says its version, and has a list of answers.
+//! There are two forms. The plain form is for one prompt in words, and never changes. Any option for scripts selects
+//! the other form, which has a version and a list of answers.
 
 use mc_rules::inference::chat::{Ending, Reply};
 use mc_rules::inference::scores::{Candidate, Next, ScoreOptions};
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::verbs::run::pace::Pace;
 
-/// Version of the form of [`of_all`]: raised when a field changes its meaning or goes; new fields do not raise it.
+/// Version of the form of [`of_all`]. Raised if a field changes its meaning or is removed; not for new fields.
 const SCHEMA: u32 = 1;
 
-/// The plain form, of one answer.
+/// The plain form, for one answer.
 ///
-/// * `shows_pace`: true if the pace was asked for
+/// * `shows_pace`: true to include the pace
 pub(crate) fn of_one((reply, pace): &(Reply, Pace), shows_pace: bool) -> Value {
     let mut answer = json!({
         "text": reply.text,
@@ -31,8 +31,8 @@ pub(crate) fn of_one((reply, pace): &(Reply, Pace), shows_pace: bool) -> Value {
 
 /// The form for scripts: the answers, in the order of the prompts.
 ///
-/// * `asked`: the scores that were asked for; the fields of others are left out
-/// * `shows_pace`: true if the pace was asked for
+/// * `asked`: the requested scores; fields of others are omitted
+/// * `shows_pace`: true to include the pace
 pub(crate) fn of_all(replies: &[(Reply, Pace)], asked: &ScoreOptions, shows_pace: bool) -> Value {
     let answer = |(reply, pace): &(Reply, Pace)| {
         let mut answer = answer(reply, asked);
@@ -70,7 +70,7 @@ fn answer(reply: &Reply, asked: &ScoreOptions) -> Value {
     answer
 }
 
-/// Why an answer ended, in a word, and the token that ended it.
+/// The reason why an answer ended, in a word, and the token that ended it.
 fn end(ending: Ending) -> (&'static str, Option<u32>) {
     match ending {
         Ending::EndToken(token) => ("end-token", Some(token)),

@@ -22,17 +22,17 @@ pub(crate) struct Pace {
 }
 
 impl Stopwatch {
-    /// Starts now.
+    /// Starts the measurement.
     pub(crate) fn start() -> Self {
         Self { start: Instant::now(), first: None }
     }
 
-    /// Notes that text comes.
+    /// Records that text arrived.
     pub(crate) fn text(&mut self) {
         self.first.get_or_insert_with(Instant::now);
     }
 
-    /// The pace of so many tokens up to now.
+    /// The pace of `n_tokens` tokens up to now.
     pub(crate) fn pace(&self, n_tokens: usize) -> Pace {
         let first_token = self.first.map(|first| first.duration_since(self.start));
         Pace { first_token, total: self.start.elapsed(), n_tokens }
@@ -40,7 +40,7 @@ impl Stopwatch {
 }
 
 impl Pace {
-    /// Tokens per second after the first; `None` if there is none or it took no time.
+    /// Tokens per second after the first; `None` without further tokens or elapsed time.
     fn tokens_per_second(&self) -> Option<f64> {
         let after = self.total.checked_sub(self.first_token?)?.as_secs_f64();
         (self.n_tokens > 1 && after > 0.0).then(|| (self.n_tokens - 1) as f64 / after)
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_token_counts_for_itself() {
+    fn the_first_token_is_measured_separately() {
         let ms = Duration::from_millis;
         let pace = Pace { first_token: Some(ms(500)), total: ms(2500), n_tokens: 21 };
         assert_eq!(pace.text(), "first token after 0.50 s, 10.0 tokens/s");

@@ -9,17 +9,17 @@ use serde::Deserialize;
 
 use crate::report::Report;
 
-/// The longest file of prompts that is read.
+/// Maximum size of a file of prompts.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// A prompt of token ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ids(pub(crate) Vec<u32>);
 
-/// Reads ids such as `1,306,4658`.
+/// Parses ids such as `1,306,4658`.
 ///
 /// # Errors
-/// A sentence, when there are none, or one is not a number.
+/// A message if there are no ids, or one is not a number.
 pub(crate) fn ids(text: &str) -> Result<Ids, String> {
     if text.trim().is_empty() {
         return Err("expected at least one token id".to_owned());
@@ -32,9 +32,9 @@ pub(crate) fn ids(text: &str) -> Result<Ids, String> {
     text.split(',').map(id).collect::<Result<_, _>>().map(Ids)
 }
 
-/// The prompt of the command line, or else of stdin.
+/// The prompt from the command line, or else from stdin.
 ///
-/// * `model`: as it was named, for a hint
+/// * `model`: the model as the user typed it, for a hint
 ///
 /// # Errors
 /// If there is none.
@@ -43,7 +43,7 @@ pub(crate) fn of_words(words: &[String], model: &str) -> Result<String, Report> 
         return Ok(words.join(" "));
     }
     if std::io::stdin().is_terminal() {
-        return Err(Report::usage("There is nothing to ask")
+        return Err(Report::usage("There is no prompt")
             .hint(format!("Write the prompt after `--`: mc run {model} -- \"find a charger\"")));
     }
     let mut prompt = String::new();
@@ -52,17 +52,17 @@ pub(crate) fn of_words(words: &[String], model: &str) -> Result<String, Report> 
         .map_err(|error| Report::usage("Cannot read the prompt from stdin").because(error))?;
     let prompt = prompt.trim_end_matches(['\n', '\r']).to_owned();
     if prompt.is_empty() {
-        return Err(Report::usage("There is nothing to ask: stdin is empty"));
+        return Err(Report::usage("There is no prompt: stdin is empty"));
     }
     Ok(prompt)
 }
 
 /// The prompts of a file, one on each line; blank lines are skipped.
 ///
-/// * `text`: makes a prompt of a text
+/// * `text`: makes a prompt from a text
 ///
 /// # Errors
-/// If the file cannot be read, has no prompt, or a line that is not one.
+/// If the file cannot be read or has no prompts, or a line is invalid.
 pub(crate) fn of_file(path: &str, text: impl Fn(String) -> Prompt) -> Result<Vec<Prompt>, Report> {
     let lines = regular::read_text(Path::new(path), MAX_BYTES)
         .map_err(|error| Report::usage(format!("Cannot read the prompts of `{path}`")).because(error))?;
@@ -72,7 +72,7 @@ pub(crate) fn of_file(path: &str, text: impl Fn(String) -> Prompt) -> Result<Vec
             .hint("Write a JSON text such as \"find a charger\", or token ids such as [1, 306, 4658]")
     })?;
     if prompts.is_empty() {
-        return Err(Report::usage(format!("There is nothing to ask: `{path}` is empty")));
+        return Err(Report::usage(format!("There is no prompt: `{path}` is empty")));
     }
     Ok(prompts)
 }
@@ -85,7 +85,7 @@ enum Line {
     Ids(Vec<u32>),
 }
 
-/// The prompts of lines, or the number of the first line that is none, with the reason.
+/// The prompts of lines, or the number of the first invalid line with the reason.
 fn of_lines(lines: &str, text: impl Fn(String) -> Prompt) -> Result<Vec<Prompt>, (usize, &'static str)> {
     let numbered = (1..).zip(lines.lines()).filter(|(_, line)| !line.trim().is_empty());
     let prompt = |(number, line): (usize, &str)| match serde_json::from_str(line) {

@@ -1,6 +1,6 @@
-//! Lines that a user types at a terminal, with editing and with the history of this chat.
+//! Reads lines that a user types at a terminal, with editing and the history of this chat.
 //!
-//! Prompts go to the terminal itself, so that a file that stdout goes to has the answers and nothing else.
+//! Prompts go to the terminal itself, so that redirected stdout contains only answers.
 
 use std::io;
 
@@ -11,28 +11,28 @@ use rustyline::history::MemHistory;
 
 use crate::verbs::run::command::MARK;
 
-/// The prompt of a message, and of its further lines.
+/// The prompt for a message, and for its further lines.
 const PROMPT: &str = "> ";
 const FURTHER: &str = "... ";
 
 /// Reads lines from the terminal.
 pub(crate) struct Typing(Editor<(), MemHistory>);
 
-/// What came of waiting for a user.
+/// Result of waiting for a user.
 pub(crate) enum Entered {
-    /// A line, or several between marks.
+    /// A line, or several lines between marks.
     Line(String),
-    /// Ctrl-C, and whether there was nothing typed.
+    /// Ctrl-C.
     Interrupt,
-    /// Ctrl-D, or the terminal is gone.
+    /// Ctrl-D, or the terminal was closed.
     End,
 }
 
 impl Typing {
-    /// Takes over the terminal whenever a line is read.
+    /// Takes over the terminal while a line is read.
     ///
     /// # Errors
-    /// If there is no terminal that can be used.
+    /// If there is no usable terminal.
     pub(crate) fn new() -> io::Result<Self> {
         let config = Config::builder().behavior(Behavior::PreferTerm).bell_style(BellStyle::None).build();
         let history = MemHistory::with_config(&config);
@@ -40,7 +40,7 @@ impl Typing {
         Ok(Self(editor))
     }
 
-    /// Waits for what the user types.
+    /// Reads a line or a message from the user.
     ///
     /// # Errors
     /// If the terminal cannot be read.
@@ -63,7 +63,7 @@ impl Typing {
             }
         }
         let message = text.trim_end().trim_end_matches(MARK).trim();
-        // A message between marks is no command.
+        // The leading space keeps a message between marks from being read as a command.
         Ok(Entered::Line(format!(" {message}")))
     }
 
@@ -71,7 +71,7 @@ impl Typing {
         match self.0.readline(prompt) {
             Ok(line) => {
                 if !line.trim().is_empty() {
-                    // A line that cannot be kept is not offered again.
+                    // A line that cannot be added to the history is only missing there.
                     drop(self.0.add_history_entry(line.as_str()));
                 }
                 Ok(Entered::Line(line))
