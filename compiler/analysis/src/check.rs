@@ -38,12 +38,17 @@ pub fn check_without_weights(db: &dyn Db, patterns: &[Pattern]) -> (Diagnostics,
     let mut absences = BTreeMap::new();
     let diagnostics = checked(db, patterns, &mut |label, rule_error| {
         if rule_error.is_absence {
-            absences.entry(owner(db, label)).or_insert_with(|| rule_error.message.clone());
+            absences.entry(owner(db, label)).or_insert_with(|| absence(rule_error));
         }
         rule_error.is_absence
     });
     let walk = walk(db, &roots(db, patterns));
     (diagnostics, left_out(db, &walk, absences))
+}
+
+/// The text of an absence: the error, and what helps.
+fn absence(error: &RuleError) -> String {
+    error.help.as_ref().map_or_else(|| error.message.clone(), |help| format!("{}; {help}", error.message))
 }
 
 /// A target of which only the declaration was checked.

@@ -121,7 +121,7 @@ pub struct SourceError {
     pub path: String,
     /// The expected and the found value.
     pub message: String,
-    /// True if the file (or folder) does not exist.
+    /// True if the file (or folder) does not exist, or a git-lfs pointer is in the place of weights.
     pub is_missing: bool,
     /// The way to mend it, if there is one.
     pub help: Option<&'static str>,

@@ -5,9 +5,9 @@
 //! each process one of these cases applies:
 //!
 //! - The process looked before the move. Then its note was there when the collection read the notes, and the collection
-//! moves the blob back.
+//!   moves the blob back.
 //! - The process looked after the move. Then it did not find the blob in its place, and looks in the folder of the
-//! collection: either it moves the blob back, or the blob is missing, which is a miss like any other.
+//!   collection: either it moves the blob back, or the blob is missing, which is a miss like any other.
 //!
 //! So once a process has found a blob, the blob stays until the process ends. The system then releases the lock of its
 //! session, even after a crash, and the notes no longer count. No process waits for another.

@@ -24,8 +24,8 @@ enum Value {
     Text(String),
     Number(usize),
     Bool(bool),
-    List(Vec<Value>),
-    Map(BTreeMap<String, Value>),
+    List(Vec<Self>),
+    Map(BTreeMap<String, Self>),
 }
 
 impl Value {
@@ -53,8 +53,8 @@ enum Part {
     Text(String),
     Show(String),
     /// Branches with their conditions; one without is the last.
-    If(Vec<(Option<String>, Vec<Part>)>),
-    Range(Vec<String>, String, Vec<Part>),
+    If(Vec<(Option<String>, Vec<Self>)>),
+    Range(Vec<String>, String, Vec<Self>),
 }
 
 /// An interpreter of the part of `text/template` that we write.
