@@ -53,7 +53,7 @@ fn of_prompt(prompt: &Prompt) -> String {
     text
 }
 
-/// A name that Ollama takes for a model.
+/// A model name that Ollama accepts.
 fn ollama_name(name: &str) -> String {
     let words: Vec<String> = name
         .split(|letter: char| !letter.is_ascii_alphanumeric())
