@@ -200,14 +200,11 @@ impl Workers {
                     }
                     Answer::Missing(missing) => {
                         let first = missing.first().map(ToString::to_string).unwrap_or_default();
-                        format!(
-                            "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
-                            missing.len()
-                        )
+                        format!("it lacks {} uploaded blobs, such as {first}; {OTHER_STORE}", missing.len())
                     }
                     Answer::Queued => {
                         let seconds = self.requirements.queue.as_secs();
-                        let reason = format!("no worker took a step within {seconds} s");
+                        let reason = format!("no worker started an action within {seconds} s");
                         // The next action would wait as long.
                         self.breaker.open(reason.clone());
                         reason

@@ -170,7 +170,7 @@ fn collect_shared_names(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
         };
         let message = format!("`{second}` would ship `{file}`, the name of another file of `{first}`");
         let rule_error = RuleError::new(place(&second), "release::name", message)
-            .help("Tell them apart: give one of them another `model-name` or `version`");
+            .help("Give one of them another `model-name` or `version`");
         let mut diagnostic = rule_error_diagnostic(db, &second, &rule_error);
         diagnostic.add_related(db, site(db, &first, place(&first)), &format!("`{first}` ships it here"));
         collector.push(diagnostic);

@@ -154,7 +154,7 @@ fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
     let record = checker.top(&nodes, &SCHEMA);
     for node in nodes.iter().filter(|node| node.name == CACHE.name && node.children.is_empty()) {
         let help =
-            "Leave it out, or write `cache { disk max-size=\"50GB\" }` or `cache { remote \"grpcs://…\" }`";
+            "Remove it, or write `cache { disk max-size=\"50GB\" }` or `cache { remote \"grpcs://…\" }`";
         let message = "`cache` has no effect without `disk` or `remote`";
         checker.sink.push(Diagnostic::error("cache::empty", message, node.name_span).with_help(help));
     }

@@ -95,7 +95,7 @@ fn sharded(
     let mut tensors = Vec::new();
     for name in names {
         if !files.contains(name) {
-            let message = format!("The index lists the shard `{name}`, which is not there; fetch it");
+            let message = format!("The index lists the shard `{name}`, which does not exist; fetch it");
             return Err(rule_error(message).into_iter().map(RuleError::absence).collect());
         }
         tensors.extend(file_tensors(ctx, place, &joined(folder, name))?);

@@ -52,7 +52,7 @@ pub(crate) fn call(name: &str, call: &Call<'_>) -> Result<Answer, QueryError> {
         return Err(QueryError::new(call.span.clone(), format!("There is no function `{name}`")).help(help));
     };
     if !function.n_arguments.contains(&call.arguments.len()) {
-        let message = format!("`{name}` takes other arguments, found {} of them", call.arguments.len());
+        let message = format!("Wrong number of arguments for `{name}`: {}", call.arguments.len());
         let usages: Vec<String> = function.usages.iter().map(|usage| format!("`{name}{usage}`")).collect();
         return Err(
             QueryError::new(call.span.clone(), message).help(format!("Write {}", usages.join(" or ")))
@@ -95,7 +95,7 @@ fn some(call: &Call<'_>) -> Result<Answer, QueryError> {
     let count = if call.arguments.len() == 2 { call.number(1, "a number of targets")? } else { 1 };
     let found: Set = call.set(0)?.into_iter().take(count).collect();
     if found.is_empty() {
-        let message = "The set is empty, and `some` gives one of it";
+        let message = "The set is empty, so `some` has no target to return";
         return Err(QueryError::new(call.arguments[0].span(), message));
     }
     Ok(Answer::Set(found))
