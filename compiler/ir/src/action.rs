@@ -573,7 +573,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_stretch_of_a_composite_lies_in_one_piece() {
+    fn a_range_must_lie_within_one_piece() {
         let piece = |text: &str| Piece::whole(Arc::new(text.as_bytes().to_vec()));
         let content = Content { parts: vec![piece("abc"), piece("defg")] };
         assert_eq!(content.piece(3..5).unwrap().as_slice(), b"de");

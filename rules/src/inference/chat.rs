@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_appears_when_its_last_byte_came() {
+    fn a_character_appears_with_its_last_byte() {
         let mut pieces = Pieces::default();
         let bytes = "aé€".as_bytes();
         let shown: Vec<String> = bytes.iter().map(|byte| pieces.push(&[*byte])).collect();

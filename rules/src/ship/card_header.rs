@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_stays_a_text() {
+    fn text_is_quoted_if_yaml_would_parse_it_as_another_type() {
         let long = "org/name-1.0_x";
         for (text, expected) in [
             (long, long),

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_for_ollama_are_words_in_small_letters() {
+    fn names_for_ollama_are_lower_case_words() {
         assert_eq!(ollama_name("Road Trip 3.2"), "road-trip-3-2");
         assert_eq!(ollama_name("…"), "model");
     }

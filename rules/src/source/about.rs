@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_cards_or_the_repositorys_or_the_targets() {
+    fn a_name_comes_from_the_card_the_repository_or_the_target() {
         let (empty, label) = (FrontMatter::default(), label("roadtrip-base"));
         let name = |names: Names<'_>| names.identity().0;
         assert_eq!(name(names(&empty, &label)), "Roadtrip Base");
@@ -341,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adapted_model_keeps_what_is_still_true() {
+    fn an_adapted_model_keeps_the_facts_that_still_hold() {
         let card = "---\nlicense: mit\nversion: v1\nlanguage: en\nbasename: Road\nbase_model: a/b\n---\n";
         let base = About { identity: of_card(&FrontMatter::parse(card), None), ..About::default() };
         let tone = |card: &str| vec![("tone".to_owned(), FrontMatter::parse(card))];
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_for_sampling_is_taken_as_it_stands() {
+    fn sampling_parameters_are_copied_unchanged() {
         let config =
             json!({"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": "x", "eos_token_id": 3});
         let pairs = [("do_sample", "true"), ("temperature", "0.6"), ("top_k", "20")];

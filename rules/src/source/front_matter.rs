@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_says_what_its_front_matter_says() {
+    fn the_front_matter_of_a_card_is_parsed() {
         let card = "---\nlicense: other  # see below\nlicense_name: 'it''s mine'\nlanguage:\n- en\n- no # Norwegian\n\
                     tags: [car, \"a, b\",\n  voice]\nbase_model:\n  - meta-llama/Llama-3.2-1B\nmodel-index:\n- name: x\n  \
                     results:\n  - task: y\nempty:\nnothing: null\ndescription: >-\n  One\n  sentence.\nlicense_link: https://a.b/c\n\
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_without_front_matter_says_nothing() {
+    fn a_card_without_front_matter_is_empty() {
         for card in ["", "# A\nlicense: mit\n", "---", "---\n:\n- \n[\n---", "text\n---\nlicense: mit\n---\n"]
         {
             assert_eq!(FrontMatter::parse(card), FrontMatter::default(), "{card:?}");
@@ -172,7 +172,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read(card in "---\n[-a:\\[\\]'\"|>{}# \n\t,é]{0,200}") {
+        fn any_text_is_parsed_without_a_failure(card in "---\n[-a:\\[\\]'\"|>{}# \n\t,é]{0,200}") {
             FrontMatter::parse(&card);
         }
     }

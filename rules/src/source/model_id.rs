@@ -265,7 +265,7 @@ mod tests {
 
     /// The expected values are those of gguf-py 0.17.
     #[test]
-    fn names_are_taken_apart_as_the_converter_does() {
+    fn names_are_split_like_in_the_converter() {
         let ids = [
             "Mistral",
             "meta-llama/Llama-2-7b-hf",
