@@ -57,7 +57,7 @@ fn read<T>(head: &[u8], read: impl Fn(&dyn Container) -> Result<T, FormatError>)
     if let Some(container) = recognized(head) {
         return read(container);
     }
-    // Each format describes best what it expected.
+    // No format recognizes the file, so the error lists what each format expected.
     let messages: Vec<String> =
         containers().filter_map(|container| read(container).err()).map(|error| error.message).collect();
     Err(FormatError::new(messages.join("; ")))

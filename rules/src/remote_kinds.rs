@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn steps_are_made_of_what_they_say_about_themselves() {
+    fn actions_are_recreated_from_their_own_description() {
         let gguf = [("model", "gguf"), ("backend", "cpu-exact@1")];
         let of_gguf = |own: &[(&str, &str)]| owned(&[&gguf[..], own].concat());
         let version = |kind: ActionKind| format!("{}@{}", kind.name, kind.version);
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_we_write_it_is_refused() {
+    fn invalid_actions_are_refused() {
         let refusal = |kind: &str, parameters: &[(&str, &str)]| match make(kind, &owned(parameters)) {
             Ok(_) => String::new(),
             Err(error) => error.to_string(),

@@ -377,14 +377,14 @@ fn note(store: &Folder, path: &Path, folder: &Folder, bytes: &[u8]) -> io::Resul
     }
 }
 
-/// Notes that somebody asks for a folder, by the time of the list beside it.
+/// Records the use of a folder as the modification time of the list next to it.
 fn note_use(store: &Folder, place: &Path) {
     let list = store.open_file(&place.with_extension("lock"));
-    // Whoever may not set the time leaves that of an earlier use.
+    // If the user may not set the time, that of an earlier use remains.
     drop(list.and_then(|list| list.set_modified(SystemTime::now())));
 }
 
-/// Writes which files a folder has, for those who know no lock file.
+/// Writes the list of files in a folder, so that it can be verified without the workspace's lock file.
 fn describe(
     store: &Folder,
     folder: &Folder,

@@ -40,25 +40,25 @@ pub struct Verified {
     pub damaged: Vec<String>,
 }
 
-/// A folder of fetched files, with the notes beside it.
+/// A folder of fetched files, with the metadata next to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FetchedFolder {
     /// The folder.
     pub folder: PathBuf,
-    /// The paths below the store that belong to it, in the order in which they may be removed: a folder of which a
-    /// removal was killed is damaged, and is fetched again.
+    /// The paths below the store that belong to it, in a safe order of removal: if the removal is interrupted, the
+    /// folder counts as damaged and is fetched again.
     pub paths: Vec<PathBuf>,
-    /// Bytes of its files.
+    /// Total size of its files in bytes.
     pub n_bytes: u64,
-    /// The last time that somebody asked for it.
+    /// The time of its last use.
     pub last_used: SystemTime,
 }
 
 impl Area {
-    /// Lists the folders of whole entries.
+    /// Lists the folders of complete entries.
     ///
     /// # Errors
-    /// When a folder cannot be read.
+    /// Fails if a folder cannot be read.
     pub fn folders(&self) -> Result<Vec<FetchedFolder>, FetchError> {
         let Some(store) = self.store_if_there()? else { return Ok(Vec::new()) };
         let mut folders = Vec::new();
@@ -66,7 +66,7 @@ impl Area {
             let mut held = Held::default();
             count(&store, folder.clone(), &mut held)?;
             let list = folder.with_extension("lock");
-            // One without its list is of no use to anybody.
+            // A folder without its list counts as unused, so that it is removed first.
             let used = store.status_of(&list).map_or(0, |status| status.modified_ns);
             let last_used = UNIX_EPOCH + Duration::from_nanos(u64::try_from(used).unwrap_or(0));
             let paths = vec![folder.with_extension("stamps"), folder.clone(), list];
@@ -80,7 +80,7 @@ impl Area {
         Ok(folders)
     }
 
-    /// Counts what is here; nothing is read but folders.
+    /// Counts the fetched files; reads only folders.
     ///
     /// # Errors
     /// Fails if a folder cannot be read.
@@ -194,7 +194,7 @@ fn count(store: &Folder, folder: PathBuf, held: &mut Held) -> Result<(), FetchEr
     let mut open = vec![folder];
     while let Some(folder) = open.pop() {
         let entries = match store.folder(&folder).and_then(|folder| folder.entries()) {
-            // Another process is at work, or another user fetched it with credentials.
+            // Another process is using it, or another user fetched it with credentials.
             Err(error)
                 if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) =>
             {

@@ -50,11 +50,11 @@ pub trait Executor: Send + Sync {
 
     /// Runs an action and waits for its end.
     ///
-    /// * `begins`: told when a worker takes the action; again, if it is taken anew
-    /// * `is_cancelled`: asked a few times a second; when it says so, the action is given up
+    /// * `begins`: called when a worker starts the action, and again if another worker restarts it
+    /// * `is_cancelled`: called a few times a second; if it returns true, the action is abandoned
     ///
     /// # Errors
-    /// When the service fails.
+    /// Fails if the service fails.
     fn execute(
         &self,
         task: &Task,

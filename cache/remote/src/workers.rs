@@ -3,7 +3,7 @@
 //! The worker's program is `mc` itself, a file in the input root next to the action's inputs. The result is adopted
 //! like any result of the remote cache.
 //!
-//! Results of workers are unsigned. A user who requires or makes signatures has to trust the workers like the own
+//! Results of workers are unsigned. A user who requires or creates signatures must trust the workers like the local
 //! machine before their results count ([`Workers::attester`]).
 //!
 //! An action runs remotely if the server already has at least half of its input bytes, or if all of them are few;
@@ -40,7 +40,7 @@ use crate::workers::job::{Job, Terms, platform};
 use crate::workers::program::Program;
 use crate::workers::ran::{Ran, Written, in_one_line};
 
-/// Size of inputs that are uploaded in any case.
+/// Inputs of at most this total size are always uploaded.
 const FEW_BYTES: u64 = 4 << 20;
 /// Number of consecutive failures after which workers are no longer used.
 const MAX_FAILURES: u32 = 3;
@@ -115,9 +115,9 @@ impl Workers {
     /// Runs an action remotely, if that is worthwhile.
     ///
     /// * `remote`: the store that workers read from
-    /// * `tags`: what its result is kept from
-    /// * `on_stage`: told when the action is on its way, and when a worker takes it
-    /// * `is_cancelled`: asked a few times a second whether the step is still wanted
+    /// * `tags`: the restrictions on the action and on its result
+    /// * `on_stage`: called when the action is queued, and when a worker starts it
+    /// * `is_cancelled`: called a few times a second; returns true if the action is no longer needed
     ///
     /// # Errors
     /// Fails if this machine fails. A remote failure is an [`Outcome::Failed`].
@@ -192,7 +192,7 @@ impl Workers {
                 match self.executor.execute(&task, &|| on_stage(WorkerStage::Running), is_cancelled)? {
                     Answer::Ran(result) => return self.take_over(function, remote, store, made, &result),
                     Answer::Missing(missing) if !is_sent_again => {
-                        // Whatever it said before: it has lost them since.
+                        // The server has lost these blobs since it last reported them as present.
                         is_sent_again = true;
                         let known = missing.into_iter().filter(|blob| job.bytes.contains_key(blob)).collect();
                         outgoing.send(store, &job.bytes, outgoing.missed(known))?;
@@ -200,15 +200,12 @@ impl Workers {
                     }
                     Answer::Missing(missing) => {
                         let first = missing.first().map(ToString::to_string).unwrap_or_default();
-                        format!(
-                            "it lacks {} blobs that it was sent, such as {first}; {OTHER_STORE}",
-                            missing.len()
-                        )
+                        format!("it lacks {} uploaded blobs, such as {first}; {OTHER_STORE}", missing.len())
                     }
                     Answer::Queued => {
                         let seconds = self.requirements.queue.as_secs();
-                        let reason = format!("no worker took a step within {seconds} s");
-                        // The next would wait as long.
+                        let reason = format!("no worker started an action within {seconds} s");
+                        // The next action would wait as long.
                         self.breaker.open(reason.clone());
                         reason
                     }

@@ -32,8 +32,8 @@ pub fn check(db: &dyn Db, patterns: &[Pattern]) -> Diagnostics {
     checked(db, patterns, &mut |_, _| false)
 }
 
-/// As [`check`], but files that are not on this machine are not an error: the targets are listed that could not be
-/// checked because of them.
+/// Same as [`check`], but files that are absent on this machine are not errors: instead returns the targets that could
+/// not be checked without them.
 pub fn check_without_weights(db: &dyn Db, patterns: &[Pattern]) -> (Diagnostics, Vec<LeftOut>) {
     let mut absences = BTreeMap::new();
     let diagnostics = checked(db, patterns, &mut |label, rule_error| {
@@ -54,24 +54,24 @@ fn absence(error: &RuleError) -> String {
 /// A target of which only the declaration was checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The target, as it was written.
+    /// The target, as declared.
     pub label: Label,
-    /// The files that are not on this machine, or the target that needs them.
+    /// The absent files, or the target that depends on them.
     pub reason: Absence,
 }
 
-/// The reason for which a target could not be checked as a whole.
+/// The reason why a target could not be checked completely.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Absence {
-    /// Files of its own are not on this machine.
+    /// Its own files are absent on this machine.
     Files(String),
-    /// It needs another target that could not be checked.
+    /// It depends on another target that could not be checked.
     Needs(Label),
 }
 
-/// The targets whose files are absent, and those that need them, by label.
+/// Returns the targets whose files are absent, and those that depend on them, sorted by label.
 ///
-/// * `walk`: dependencies before those that need them
+/// * `walk`: dependencies come before the targets that need them
 fn left_out(db: &dyn Db, walk: &Walk, absences: BTreeMap<Label, String>) -> Vec<LeftOut> {
     let mut found: BTreeMap<Label, Absence> =
         absences.into_iter().map(|(label, message)| (label, Absence::Files(message))).collect();
@@ -90,7 +90,7 @@ fn left_out(db: &dyn Db, walk: &Walk, absences: BTreeMap<Label, String>) -> Vec<
     found.into_iter().map(|(label, reason)| LeftOut { label, reason }).collect()
 }
 
-/// * `is_left_out`: returns true if an error of a target is not to be reported
+/// * `is_left_out`: returns true if an error of a target is not reported
 fn checked(
     db: &dyn Db,
     patterns: &[Pattern],
@@ -114,7 +114,7 @@ fn checked(
     collector.finish(db)
 }
 
-/// Collects the errors in declarations, before any rule is run.
+/// Collects the errors in declarations, which are found before any rule runs.
 pub(crate) fn collect_declarations(
     db: &dyn Db,
     patterns: &[Pattern],
@@ -138,7 +138,7 @@ fn collect_file(db: &dyn Db, path: &str, found: &[Diagnostic], n_more: usize, co
     collector.count(path, n_more);
 }
 
-/// Collects the labels of a target that match no target.
+/// Collects the labels in a target that refer to no target.
 fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     let Resolution::Found(target) = resolve_label(db, label) else { return };
     for placed in target.record.labels() {
@@ -149,7 +149,7 @@ fn collect_unknown(db: &dyn Db, label: &Label, collector: &mut Collector) {
     }
 }
 
-/// The targets to begin with; for a wide pattern, including the parts into which its targets expand.
+/// The targets where the walk starts; for a wide pattern, including the parts into which its targets expand.
 pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     let mut roots = BTreeSet::new();
     for pattern in patterns {
@@ -166,7 +166,7 @@ pub(crate) fn roots(db: &dyn Db, patterns: &[Pattern]) -> BTreeSet<Label> {
     roots
 }
 
-/// Targets that would ship different files under one name.
+/// Collects the targets that would ship different files under one name.
 fn collect_shared_names(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
     for SharedName { file, first, second } in shared_names(db, &walk.order) {
         let place = |label: &Label| match resolve_label(db, label) {
@@ -175,14 +175,14 @@ fn collect_shared_names(db: &dyn Db, walk: &Walk, collector: &mut Collector) {
         };
         let message = format!("`{second}` would ship `{file}`, the name of another file of `{first}`");
         let rule_error = RuleError::new(place(&second), "release::name", message)
-            .help("Tell them apart: give one of them another `model-name` or `version`");
+            .help("Give one of them another `model-name` or `version`");
         let mut diagnostic = rule_error_diagnostic(db, &second, &rule_error);
         diagnostic.add_related(db, site(db, &first, place(&first)), &format!("`{first}` ships it here"));
         collector.push(diagnostic);
     }
 }
 
-/// Targets of a cycle that a report names; the others are counted.
+/// Maximum number of targets of a cycle that a diagnostic lists; the others are counted.
 const MAX_NAMED: usize = 8;
 
 fn collect_chains(db: &dyn Db, walk: &Walk, collector: &mut Collector) {

@@ -25,9 +25,9 @@ pub(crate) struct Checker<'a> {
     pub(crate) spans: Vec<Span>,
     /// All diagnostics, including those of earlier checks.
     pub(crate) sink: Sink,
-    /// The attributes that may stand beside the node that is read.
+    /// The attributes that may be written next to the current node.
     siblings: Vec<&'static str>,
-    /// An attribute that was written in the line of another one: not there, but not to be missed either.
+    /// An attribute written on the line of another one. It has no value, but is not reported as missing either.
     in_line: Option<&'static str>,
 }
 
@@ -62,7 +62,7 @@ impl<'a> Checker<'a> {
                 Entry::Argument(scalar) => {
                     n_arguments += 1;
                     if n_arguments > n_skipped {
-                        // All that follows belongs to the other attribute.
+                        // Everything after it belongs to the other attribute.
                         if self.is_attribute_in_line(schema, scalar, n_arguments - n_skipped) {
                             seen.meant.extend(self.in_line);
                             break;
@@ -101,8 +101,9 @@ impl<'a> Checker<'a> {
         place
     }
 
-    /// Returns true, and reports it, if an argument too many is the name of an attribute: of one that may stand beside
-    /// the node (`;` is missing before it), or within it (the braces around it are missing).
+    /// Reports an excess argument that is the name of an attribute, and returns true for one: either of an attribute
+    /// that may be written next to the node (`;` is missing before it), or of one inside the node (its braces are
+    /// missing).
     fn is_attribute_in_line(&mut self, schema: &NodeSchema, scalar: &Scalar<'_>, number: usize) -> bool {
         let n_taken = match schema.arguments {
             Arguments::None => 0,
@@ -124,7 +125,7 @@ impl<'a> Checker<'a> {
             ),
             None => (
                 format!("Expected `{{` before the attribute `{name}`, found none"),
-                format!("Attributes stand in a block: `{} \"…\" {{ {name} … }}`", schema.name),
+                format!("Attributes belong in a block: `{} \"…\" {{ {name} … }}`", schema.name),
             ),
         };
         self.sink.push(Diagnostic::error("schema::separator", message, scalar.span).with_help(help));
@@ -184,7 +185,7 @@ impl<'a> Checker<'a> {
             return;
         };
         let Arguments::One(kind) = child.node.arguments else {
-            let message = format!("`{name}` of `{}` is written as a node of its own", schema.name);
+            let message = format!("`{name}` of `{}` must be a node of its own", schema.name);
             let help = format!("Write `{}`", example(child.node));
             self.sink.push(Diagnostic::error("schema::form", message, name_span).with_help(help));
             seen.firsts.insert(name, name_span);
@@ -221,7 +222,7 @@ impl<'a> Checker<'a> {
             return;
         };
         let is_repeated = child.occurs != Occurs::Any && self.is_repeated(seen, node.name, node.name_span);
-        // Read even when it is one too many, for the mistakes in it.
+        // Parsed even if it is one too many, to report the errors in it.
         let siblings = std::mem::replace(&mut self.siblings, known_names(schema));
         let read = self.record(node, child.node, 0);
         self.siblings = siblings;

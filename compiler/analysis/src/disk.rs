@@ -1,4 +1,4 @@
-//! The real file system, below a folder, and the folders of fetched files.
+//! The real file system below a folder, and the folders of fetched files.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -24,15 +24,15 @@ pub struct Disk {
     fetched: Arc<FetchedFolders>,
 }
 
-/// Says in which folder the files of an origin are, or why they are in none.
+/// Returns the folder with the fetched files of an origin, or the reason why there is none.
 pub type FetchedFolders = dyn Fn(&Origin) -> Result<PathBuf, NotFetched> + Send + Sync;
 
-/// An origin whose files are in no folder.
+/// An origin without a folder of fetched files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotFetched {
     /// The reason.
     pub message: String,
-    /// True if they only have to be fetched: nothing is wrong with what is declared and pinned.
+    /// True if the files only need to be fetched: the declaration and the pins are correct.
     pub is_pinned: bool,
 }
 
@@ -145,7 +145,7 @@ fn link_error(link: &str, target: &Path, error: &io::Error) -> SourceError {
     unusable(link, &what)
 }
 
-/// A name with each byte that belongs to no character as `\xE9`.
+/// A name with each byte that is not valid UTF-8 as `\xE9`.
 fn escaped(name: &OsStr) -> String {
     let mut escaped = String::new();
     for chunk in name.as_encoded_bytes().utf8_chunks() {
@@ -157,7 +157,7 @@ fn escaped(name: &OsStr) -> String {
 
 fn source_error(path: &str, error: &io::Error) -> SourceError {
     match error.kind() {
-        // As a folder lists it.
+        // A folder listing returns such names.
         io::ErrorKind::NotFound if path.contains(char::REPLACEMENT_CHARACTER) => not_utf8(path),
         io::ErrorKind::NotFound => missing(path),
         io::ErrorKind::NotADirectory => unusable(path, "is not below a folder, or is not a folder itself"),

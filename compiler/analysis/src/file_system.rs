@@ -28,11 +28,12 @@ pub struct Stamp(pub [u128; 5]);
 /// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
-    /// The name, without the folder; of one that is not UTF-8, each wrong part as `U+FFFD`.
+    /// The name, without the folder. In a name that is not UTF-8, each invalid part is `U+FFFD`.
     pub name: String,
-    /// A name that is not UTF-8 with its wrong bytes as `\xE9`, for messages. No declaration can name such a file.
+    /// For a name that is not UTF-8: the name with its invalid bytes as `\xE9`, for messages. No declaration can refer
+    /// to such a file.
     pub not_utf8: Option<String>,
-    /// Whether it is a folder, or a link to one.
+    /// True for a folder, or a link to one.
     pub is_folder: bool,
     /// True for a link. Walks do not follow links to folders, which might form a cycle.
     pub is_link: bool,
@@ -73,7 +74,8 @@ pub trait FileSystem: Send + Sync {
     /// [`SourceError`] if the path is not a file or cannot be read.
     fn read_start(&self, path: &str, n_bytes: u64) -> Result<Vec<u8>, SourceError>;
 
-    /// The names in a folder, sorted, also those that are not UTF-8: whoever needs such a file says so.
+    /// Returns the names in a folder, sorted. Names that are not UTF-8 are included; the caller reports those that it
+    /// needs.
     ///
     /// # Errors
     /// [`SourceError`] if the path is not a folder or cannot be read.
@@ -100,12 +102,12 @@ pub(crate) fn missing(path: &str) -> SourceError {
     }
 }
 
-/// A file that somebody needs and whose name is not UTF-8.
+/// The error for a needed file whose name is not UTF-8.
 pub(crate) fn not_utf8(path: &str) -> SourceError {
     unusable(path, "has a name that is not UTF-8, so that nothing can refer to it; rename it")
 }
 
-/// Something that is there but is of no use.
+/// The error for a file or folder that exists but cannot be used.
 pub(crate) fn unusable(path: &str, what: &str) -> SourceError {
     SourceError {
         path: path.to_owned(),

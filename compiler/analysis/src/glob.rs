@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 64;
 /// components that may come next, as an automaton does.
 ///
 /// # Errors
-/// [`SourceError`] when the folder before the first wildcard is not there, a folder cannot be listed, or the pattern
+/// [`SourceError`] if the folder before the first wildcard does not exist, a folder cannot be listed, or the pattern
 /// matches a name that is not UTF-8.
 pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Result<Vec<String>, SourceError> {
     let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
@@ -35,14 +35,14 @@ pub(crate) fn glob(files: &dyn FileSystem, folder: &str, pattern: &str) -> Resul
             let is_met = if entry.is_folder {
                 !entry.is_link && depth < MAX_DEPTH && next.iter().any(|&state| state < parts.len())
             } else {
-                // A `**` at the end stands for files too.
+                // A `**` at the end also matches files.
                 next.contains(&parts.len())
             };
             if !is_met {
                 continue;
             }
             if let Some(name) = &entry.not_utf8 {
-                // To leave it out would lose data without a word.
+                // Skipping it would silently lose data.
                 return Err(not_utf8(&join(&join(folder, &below), name)));
             }
             let path = join(&below, &entry.name);

@@ -45,7 +45,7 @@ impl<'a> Lowering<'a> {
         Self { db, here, names: BTreeMap::new(), result: LoweredNodes::default(), parts: Vec::new() }
     }
 
-    /// Reads the nodes of the file. Of those with an error of syntax, only the name is taken.
+    /// Converts the nodes of the file. From a node with a syntax error, only the name is used.
     pub(crate) fn file(&mut self, nodes: &[Declaration<'_>], is_broken: impl Fn(&Declaration<'_>) -> bool) {
         if let Err(error) = Label::parse(&format!("{}:x", self.here), self.here) {
             let message = format!("The folder `{}` cannot be a package: {}", self.here.0, error.reason);
@@ -68,7 +68,7 @@ impl<'a> Lowering<'a> {
         self.result
     }
 
-    /// Declares the name of a node whose syntax is wrong, and says nothing about the node.
+    /// Declares the name of a node with a syntax error, and reports nothing about the node.
     fn broken_node(&mut self, node: &Declaration<'_>) {
         let name = node.entries.iter().find_map(|entry| match entry {
             Entry::Argument(Scalar { written: Written::Text(name), .. }) => Some(*name),

@@ -3,13 +3,13 @@
 use crate::file_system::FileSystem;
 use crate::path::{PACKAGE_FILE, WORKSPACE_FILE, join};
 
-/// Folders that are searched; who has no packages has no deep tree of them either.
+/// Maximum number of folders to search: a workspace without packages rarely has a deep tree.
 const MAX_FOLDERS: usize = 1000;
 
-/// Files that are named.
+/// Maximum number of suggested files.
 const MAX_FOUND: usize = 3;
 
-/// Names of other tools for the file that declares targets, and slips, in lower case.
+/// Names that other tools use for the file that declares targets, and common misspellings, in lower case.
 const NAMES: [&str; 8] = [
     "build",
     "build.bazel",
@@ -21,7 +21,7 @@ const NAMES: [&str; 8] = [
     "targets.kdl",
 ];
 
-/// Files with a name such as `BUILD.kdl`, nearest to the root first; else other `.kdl` files.
+/// Returns files with a name such as `BUILD.kdl`, nearest to the root first; if there are none, other `.kdl` files.
 pub fn near_packages(files: &dyn FileSystem) -> Vec<String> {
     let mut meant = Vec::new();
     let mut others = Vec::new();
@@ -29,7 +29,7 @@ pub fn near_packages(files: &dyn FileSystem) -> Vec<String> {
     let mut next = 0;
     while let Some(folder) = folders.get(next).cloned().filter(|_| next < MAX_FOLDERS) {
         next += 1;
-        // A folder that cannot be listed may belong to somebody else.
+        // A folder that cannot be listed may belong to another user.
         let Ok(entries) = files.list(&folder) else { continue };
         for entry in entries.into_iter().filter(|entry| !entry.is_link && !entry.name.starts_with('.')) {
             let path = join(&folder, &entry.name);

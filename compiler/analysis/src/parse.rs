@@ -33,12 +33,13 @@ impl Parsed {
         self.tree.as_ref().map(declarations)
     }
 
-    /// Returns true if a node has an error of syntax, after which a schema would be held against what nobody wrote.
+    /// Returns true if a node has a syntax error, after which checking it against a schema would give misleading
+    /// errors.
     pub(crate) fn is_broken(&self, node: &Declaration<'_>) -> bool {
         let span = node.span;
         let first = self.diagnostics.partition_point(|diagnostic| diagnostic.span.start < span.start);
         let next = self.diagnostics.get(first).map(|diagnostic| diagnostic.span.start);
-        // Those beyond the bound may be anywhere behind the last one.
+        // Diagnostics above the limit may be anywhere after the last one.
         next.map_or(self.n_more > 0, |start| start <= span.end)
     }
 }

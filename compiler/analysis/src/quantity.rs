@@ -18,7 +18,7 @@ const UNITS: [(&str, u64); 10] = [
 /// Parses a size in bytes.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The reason for which the text is not a size.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = (&text[..split], text[split..].trim_start());

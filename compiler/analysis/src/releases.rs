@@ -1,6 +1,6 @@
-//! Targets that would ship different files under one name.
+//! Detects targets that would ship different files under one name.
 //!
-//! Looks at the targets of one command only: others are not analysed for it. No query.
+//! Compares only the targets of one command, so that no others are analyzed. This is not a query.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use crate::analyze::analyze_target;
 use crate::db::Db;
 use crate::keys::target_key;
 
-/// A file name that two targets give to different files.
+/// A file name that two targets use for different files.
 pub(crate) struct SharedName {
     /// The name.
     pub(crate) file: String,
-    /// The target that gives it first, by label.
+    /// The first target that uses it, by label.
     pub(crate) first: Label,
     /// The other target.
     pub(crate) second: Label,
 }
 
-/// The names that several of these targets give to different files, each pair of targets once.
+/// Returns the names that several of these targets use for different files; each pair of targets is listed once.
 pub(crate) fn shared_names(db: &dyn Db, targets: &[Label]) -> Vec<SharedName> {
     let mut targets: Vec<&Label> = targets.iter().collect();
     targets.sort();

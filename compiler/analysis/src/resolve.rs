@@ -21,7 +21,7 @@ pub enum Resolution {
     /// A target whose declaration is invalid, or may be hidden behind an error in its file; that error is reported
     /// there.
     Broken,
-    /// No target; the sentence says so.
+    /// No such target; the sentence says so.
     Unknown(String),
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn resolve<'db>(db: &'db dyn Db, key: TargetKey<'db>) -> Resolution {
     })
 }
 
-/// The target as it was written that a target is, or that it is a part of.
+/// The declared target that a target is, or of which it is a part.
 pub(crate) fn owner(db: &dyn Db, label: &Label) -> Label {
     match resolve_label(db, label) {
         Resolution::Found(target) => target.expanded_from.clone().unwrap_or_else(|| label.clone()),
@@ -57,8 +57,8 @@ pub(crate) fn owner(db: &dyn Db, label: &Label) -> Label {
     }
 }
 
-/// Looks for what was meant by labels that stand for nothing.
-///
+/// Searches for the targets that unknown labels may have meant.
+/// Not a query: names are collected once for all labels, and only for labels that are shown.
 /// Not a query: names are gathered once for all labels, and only for those that are shown.
 pub(crate) struct Suggestions<'a> {
     db: &'a dyn Db,
@@ -144,13 +144,13 @@ impl Everywhere {
     }
 }
 
-/// Says what makes a folder a package.
+/// Explains what makes a folder a package.
 pub(crate) fn no_package(id: &PackageId) -> String {
     let file = package_file(id);
     format!("A package is a folder with a `{PACKAGE_FILE}`; `{file}` does not exist")
 }
 
-/// The first few names.
+/// Lists the first few names.
 fn list(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();

@@ -1,13 +1,14 @@
-//! Slips of those who come from other languages: text that is valid KDL and never meant so in a declaration.
+//! Detects syntax from other languages: text that is valid KDL but never intended in a declaration.
 //!
-//! KDL reads `'app'`, `a,` and `base:` as bare words with these signs in them. No name, word or path of ours has them.
+//! KDL parses `'app'`, `a,` and `base:` as bare words that contain these characters. Names, words and paths here never
+//! contain them.
 
 use mc_syntax::diagnostic::Diagnostic;
 use mc_syntax::sink::Sink;
 use mc_syntax::span::Span;
 use mc_syntax::tree::{Document, Node};
 
-/// Reports the slips in a text.
+/// Reports such text.
 pub(crate) fn collect(text: &str, document: &Document, sink: &mut Sink) {
     document.nodes.iter().for_each(|node| collect_node(text, node, sink));
 }
@@ -39,7 +40,7 @@ fn is_bare(written: &str) -> bool {
     !written.starts_with(['"', '#'])
 }
 
-/// Returns true if no space stands before the entry, which is an error of syntax already.
+/// Returns true if there is no space before the entry, which is already a syntax error.
 fn is_glued(text: &str, span: Span) -> bool {
     text[..span.start].chars().next_back().is_some_and(|before| before == '"')
 }

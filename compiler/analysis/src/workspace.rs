@@ -19,7 +19,7 @@ use crate::source_file::Request;
 pub struct Workspace {
     /// Its name; empty if the file does not state it.
     pub name: String,
-    /// Files and folders outside of the workspace to which links in it may lead; absolute or relative to the workspace.
+    /// Files and folders outside of the workspace to which its links may lead; absolute or relative to the workspace.
     pub allowed_outside: Vec<String>,
     /// Maximum number of bytes of the store on this machine; `None` for no limit.
     pub disk_max_bytes: Option<u64>,
@@ -128,7 +128,7 @@ pub static SCHEMA: NodeSchema = NodeSchema {
     ],
 };
 
-/// The valid settings; [`crate::check`] reports the invalid ones.
+/// Returns the valid settings; [`crate::check`] reports the invalid ones.
 ///
 /// *Incremental:* equal after an edit that changes no setting.
 #[salsa::tracked(returns(clone))]
@@ -136,7 +136,7 @@ pub fn workspace(db: &dyn Db) -> Arc<Workspace> {
     Arc::clone(&lower_workspace(db).0)
 }
 
-/// The diagnostics of `workspace.kdl`, up to a bound, and the number of further ones.
+/// Returns the diagnostics of `workspace.kdl`, up to a limit, and the number of further ones.
 pub(crate) fn workspace_diagnostics(db: &dyn Db) -> (&[Diagnostic], usize) {
     let (_, diagnostics, n_more) = lower_workspace(db);
     (diagnostics, *n_more)
@@ -154,12 +154,12 @@ fn lower_workspace(db: &dyn Db) -> (Arc<Workspace>, Vec<Diagnostic>, usize) {
     let record = checker.top(&nodes, &SCHEMA);
     for node in nodes.iter().filter(|node| node.name == CACHE.name && node.children.is_empty()) {
         let help =
-            "Leave it out, or write `cache { disk max-size=\"50GB\" }` or `cache { remote \"grpcs://…\" }`";
+            "Remove it, or write `cache { disk max-size=\"50GB\" }` or `cache { remote \"grpcs://…\" }`";
         let message = "`cache` has no effect without `disk` or `remote`";
         checker.sink.push(Diagnostic::error("cache::empty", message, node.name_span).with_help(help));
     }
     let (found, n_more) = checker.sink.finish();
-    // An error of syntax may be the reason for all others.
+    // A syntax error may be the cause of all other errors.
     if !diagnostics.is_empty() {
         return (Arc::new(settings(&record)), diagnostics, parsed.n_more);
     }

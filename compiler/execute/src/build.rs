@@ -1,4 +1,4 @@
-//! Builds an action graph: runs every action once, inputs first, at most as many at a time as there are jobs.
+//! Builds an action graph: runs every action once, inputs first, with a limit on parallel actions.
 //!
 //! An action is ready when all its inputs have digests. It is looked up in the cache, and run only on a miss. If an
 //! action produces the same bytes as before, its readers are hits, because their keys contain its bytes and not its

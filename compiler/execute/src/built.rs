@@ -58,9 +58,9 @@ impl Built {
         results.into_iter().collect()
     }
 
-    /// Looks at an artifact that is read outside of actions as an action does at its inputs: a blob that was wrong, and a
-    /// result of others that cannot be read, are reasons to build again, and are made here then. What cannot be opened is
-    /// told by whoever reads it.
+    /// Checks an artifact that is read outside of actions as an action checks its inputs. A damaged blob, or a foreign
+    /// result that cannot be parsed, is recorded as a reason to build again and remade then. An artifact that cannot be
+    /// opened is reported by the code that reads it.
     pub fn judge(&self, graph: &ActionGraph, artifact: &Artifact, services: &Services<'_>) {
         let done = graph.id(&artifact.node).and_then(|id| self.done[id.0].as_ref());
         let Some(Done { outputs, digest, is_own, .. }) = done else { return };
@@ -71,7 +71,7 @@ impl Built {
         for (part, expected) in content.parts.iter().zip(output.parts()) {
             if BlobDigest::of(part.as_slice()) != *expected {
                 is_right = false;
-                // If it cannot be set aside now, the next build finds it again.
+                // If the blob cannot be moved away now, the next build finds it again.
                 drop(services.store.doubt(expected));
                 services.suspects.lost();
             }

@@ -39,7 +39,7 @@ const STRETCH: usize = 4 << 20;
 /// finished action.
 const PATIENCE: u64 = 1 << 30;
 
-/// Time between two reports of progress: as often as a screen is drawn.
+/// Minimum time between two progress events: the refresh interval of a screen.
 const BETWEEN_REPORTS: Duration = Duration::from_millis(100);
 
 /// One run of one action.
@@ -49,7 +49,7 @@ pub(crate) struct RunContext<'a> {
     inputs: &'a [Input],
     digests: &'a [Output],
     events: &'a EventSink<'a>,
-    /// When progress was passed on last.
+    /// Time of the last progress event.
     reported: Mutex<Option<Instant>>,
     /// Inputs that were read so far, in one file for each of their parts.
     mapped: Mutex<BTreeMap<usize, Vec<MappedFile>>>,
@@ -82,7 +82,7 @@ impl<'a> RunContext<'a> {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// The numbers of the inputs that were read.
+    /// The indices of the inputs that were read.
     pub(crate) fn read(&self) -> Vec<usize> {
         self.mapped().keys().copied().collect()
     }

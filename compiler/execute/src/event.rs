@@ -11,13 +11,13 @@ use mc_ir::work::Progress;
 /// The source of an action's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// Found in the action cache, with every output in the store.
+    /// Found in the action cache; every output is in the store.
     Hit,
     /// Fetched from the remote cache.
     Fetched,
-    /// Ran now, on a remote worker.
+    /// Run now, on a remote worker.
     RanRemotely,
-    /// Ran now, on this machine.
+    /// Run now, on this machine.
     Ran,
 }
 
@@ -29,21 +29,21 @@ pub enum Event {
         /// Its actions, inputs before their readers.
         nodes: Vec<Arc<ActionNode>>,
     },
-    /// An action was not in the cache, and was sent to workers, of which none has taken it yet.
+    /// An action missed the cache and was sent to workers; none of them has started it yet.
     Queued {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
     },
-    /// An action was not in the cache and starts to run.
+    /// An action missed the cache and starts to run.
     Started {
         /// The action.
         node: Arc<ActionNode>,
     },
-    /// A running action is further than before.
+    /// A running action made progress.
     Progressed {
-        /// Which.
+        /// The action.
         node: Arc<ActionNode>,
-        /// How far it is.
+        /// Its progress.
         progress: Progress,
     },
     /// An action has its outputs.
@@ -54,7 +54,7 @@ pub enum Event {
         digest: ActionDigest,
         /// The source of the outputs.
         origin: Origin,
-        /// Time that the run took, or the look-up of one that was not run. Waits before a run are not in it.
+        /// Duration of the run, or of the lookup if it was not run. Excludes waiting before a run.
         elapsed: Duration,
     },
     /// An action failed.
@@ -63,17 +63,17 @@ pub enum Event {
         node: Arc<ActionNode>,
         /// The full error message.
         message: String,
-        /// True if nothing is wrong with the action: a gate failed that it waits for.
+        /// True if the action itself is not at fault: a gate on which it depends failed.
         is_gate: bool,
     },
 }
 
 impl Event {
-    /// The event that tells of the actions of a graph.
+    /// Creates the event that lists the actions of a graph.
     pub(crate) fn planned(graph: &ActionGraph) -> Self {
         Self::Planned { nodes: graph.ids().map(|id| Arc::clone(graph.node(id))).collect() }
     }
 }
 
-/// Takes events; called from several threads.
+/// Receives events; called from several threads.
 pub type EventSink<'a> = dyn Fn(Event) + Sync + 'a;

@@ -25,7 +25,7 @@ pub(crate) fn gone(blob: &BlobDigest) -> ActionError {
         .with_help("Build again to remake it")
 }
 
-/// The blobs of an output as its bytes.
+/// The content of an output, as the bytes of its blobs.
 pub(crate) fn content_of(blobs: Vec<MappedFile>) -> Content {
     Content::of_parts(blobs.into_iter().map(|blob| Piece::whole(Arc::new(blob))).collect())
 }

@@ -137,7 +137,7 @@ impl ReadyAction<'_> {
         });
         drop(permit);
         let (outputs, ran_for) = ran?;
-        // Outside the pool once more: it may be waited for until it is sent.
+        // Also outside the pool: this may wait for the upload.
         if let Some(remote) = self.services.remote {
             self.send(remote, &digests, &outputs);
         }
@@ -183,7 +183,7 @@ impl ReadyAction<'_> {
         }
     }
 
-    /// What workers of the team made of it, if they do it, and the time since one of them took it.
+    /// Returns the result of remote workers, if they ran the action, and the time since a worker started it.
     fn run_elsewhere(
         &self,
         digests: &[Output],
@@ -203,7 +203,7 @@ impl ReadyAction<'_> {
             });
         };
         let made = remote.execute(self.node, self.tags, digests, &|index| self.source(index), &on_stage)?;
-        // Whatever gave other outputs did not do this step.
+        // A result with other outputs does not belong to this action.
         let Some((outputs, attester)) = self.believed(made) else { return Ok(None) };
         self.check_sources(digests)?;
         record(self.services, action, &outputs, attester)?;
@@ -290,7 +290,7 @@ impl ReadyAction<'_> {
     }
 }
 
-/// Describes how outputs differ from the declared ones, as a predicate; `None` if they do not.
+/// Describes the difference between the outputs and the declared ones, as a predicate; `None` if there is none.
 fn misfit(node: &ActionNode, outputs: &Outputs) -> Option<String> {
     let declared: BTreeSet<String> = node.action.outputs().into_iter().collect();
     if !outputs.keys().eq(declared.iter()) {

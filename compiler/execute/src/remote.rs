@@ -38,14 +38,14 @@ pub trait RemoteResults: Sync {
         source: &dyn Fn(usize) -> Option<Content>,
     ) -> Result<Option<Found>, ActionError>;
 
-    /// Returns the outputs of an action that workers ran; `None` if it is to run here. Blobs are as with
+    /// Returns the outputs of an action that workers ran; `None` if it is to run locally. Blobs are the same as for
     /// [`Self::find`].
     ///
-    /// * `tags`: what its result is kept from
-    /// * `on_stage`: told when it is on its way to them, and when one of them takes it
+    /// * `tags`: the restrictions on the action and on its result
+    /// * `on_stage`: called when the action is queued, and when a worker starts it
     ///
     /// # Errors
-    /// If the action failed there and must not run here.
+    /// If the action failed remotely and must not run locally.
     fn execute(
         &self,
         node: &Arc<ActionNode>,

@@ -64,11 +64,12 @@ pub trait Action: Send + Sync {
     fn describe(&self) -> String;
     /// Estimates the work. No byte depends on it.
     ///
-    /// * `sizes`: bytes of each input, as far as they are known before anything runs, else as they are guessed
+    /// * `sizes`: bytes of each input: exact if known before the build, otherwise a guess
     fn work(&self, _sizes: &[u64]) -> Work {
         Work::small(self.kind().name)
     }
-    /// What a worker must have that does the step: names and values, as servers know them. No byte depends on it.
+    /// Properties that a worker must have to run the action: names and values, as servers define them. No output byte
+    /// depends on them.
     fn exec_properties(&self) -> &[(String, String)] {
         &[]
     }
@@ -306,11 +307,11 @@ pub trait ActionContext: Sync {
         write: &mut dyn FnMut(&mut dyn io::Write) -> Result<(), ActionError>,
     ) -> Result<BlobDigest, ActionError>;
 
-    /// Takes note of how far the run is, for those who watch. It may be called often.
+    /// Reports the progress of the run to observers. May be called often.
     fn progress(&self, _progress: Progress) {}
 
-    /// Whether nobody wants the outputs any more: the build was interrupted, or cannot succeed. Long actions ask now and
-    /// then and return [`ActionError::Cancelled`].
+    /// Returns true if the outputs are no longer needed: the build was interrupted, or cannot succeed. Long actions
+    /// call this regularly and return [`ActionError::Cancelled`].
     fn is_cancelled(&self) -> bool;
 
     /// [`Self::is_cancelled`] as a `Result`, for use with `?`.
@@ -572,7 +573,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_stretch_of_a_composite_lies_in_one_piece() {
+    fn a_range_must_lie_within_one_piece() {
         let piece = |text: &str| Piece::whole(Arc::new(text.as_bytes().to_vec()));
         let content = Content { parts: vec![piece("abc"), piece("defg")] };
         assert_eq!(content.piece(3..5).unwrap().as_slice(), b"de");

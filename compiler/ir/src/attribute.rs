@@ -20,7 +20,7 @@ pub struct Placed<T> {
     pub place: Place,
 }
 
-/// A number that can be compared and hashed: two are equal if their bits are.
+/// A number that can be compared and hashed: two are equal if their bits are equal.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
 

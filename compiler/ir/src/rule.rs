@@ -123,6 +123,6 @@ pub struct SourceError {
     pub message: String,
     /// True if the file (or folder) does not exist, or a git-lfs pointer is in the place of weights.
     pub is_missing: bool,
-    /// The way to mend it, if there is one.
+    /// A hint for fixing it, if there is one.
     pub help: Option<&'static str>,
 }

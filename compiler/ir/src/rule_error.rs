@@ -17,7 +17,7 @@ pub struct RuleError {
     pub help: Option<String>,
     /// The source file with the error, if it is not in the KDL itself (shown as `path: …`).
     pub file: Option<String>,
-    /// True if nothing needs to be wrong with the declaration: files that it names are not on this machine.
+    /// True if the declaration may be correct: only files that it names are absent on this machine.
     pub is_absence: bool,
     /// Other places in the target that explain it, and what is there.
     pub related: Vec<(Place, String)>,
@@ -30,7 +30,7 @@ impl RuleError {
         Self { place, code, message, help: None, file: None, is_absence: false, related: Vec::new() }
     }
 
-    /// Says that only files are missing on this machine. A check that needs no weights leaves out what depends on them.
+    /// Marks the error as one about absent files. A check without weights skips everything that depends on them.
     #[must_use]
     pub fn absence(mut self) -> Self {
         self.is_absence = true;

@@ -136,7 +136,7 @@ impl ValueKind {
     }
 }
 
-/// The words, of which a long list is cut: its rest is for the advice.
+/// Lists the words. A long list is truncated: the advice for unknown words covers the rest.
 fn one_of(words: &[&str]) -> String {
     match words.get(MAX_WORDS..) {
         None | Some([]) => format!("one of `{}`", words.join("`, `")),

@@ -1,7 +1,7 @@
 //! Tags: restrictions on the actions of a target.
 //!
-//! The words are the ones that Bazel uses. They change where an action runs and who gets its result, but not the result
-//! itself, so they are not part of any key.
+//! The words are those of Bazel. They affect where an action runs and who receives its result, but not the result, so
+//! they are not part of any key.
 
 /// Restrictions on the actions of a target; by default, none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,56 +1,57 @@
-//! Amount of work of an action and how far a run of it is, for estimates of time and for people who watch.
+//! Estimated work of an action and the progress of a run, for time estimates and for display.
 //!
-//! None of it is in a key or in an output: two runs of one action may report different progress.
+//! Neither is part of a key or an output: two runs of one action may report different progress.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Amount of work of an action, estimated before it runs.
+/// Work of an action, estimated before it runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Work {
-    /// Name of what takes equally long for each unit, such as `tensor Q4_K`. Recorded durations have it as their key.
+    /// Name of a group of actions that take the same time per unit, such as `tensor Q4_K`. Recorded durations are
+    /// stored under it.
     pub class: String,
-    /// Number of units; durations of one class are taken to grow with it.
+    /// Number of units; within a class, the duration is assumed to be proportional to it.
     pub n_units: u64,
-    /// Time for one unit, in seconds, that is assumed while no duration of the class is recorded.
+    /// Seconds per unit, used while no duration of the class is recorded.
     pub assumed: f64,
 }
 
-/// Seconds that are assumed for an action that only joins what others made. Picked by gut feeling.
+/// Assumed seconds for an action that only joins existing blobs. Picked by gut feeling.
 const SMALL: f64 = 0.02;
 
-/// Seconds for a byte that is read and looked at. Picked by gut feeling.
+/// Assumed seconds per byte that is read and checked. Picked by gut feeling.
 const SECONDS_PER_BYTE: f64 = 1e-8;
 
 impl Work {
-    /// An action that takes about the same short time whatever its inputs are.
+    /// An action that takes about the same short time regardless of its inputs.
     pub fn small(class: impl Into<String>) -> Self {
         Self { class: class.into(), n_units: 1, assumed: SMALL }
     }
 
-    /// An action that reads these many bytes once.
+    /// An action that reads this many bytes once.
     pub fn reading(class: impl Into<String>, n_bytes: u64) -> Self {
         Self { class: class.into(), n_units: n_bytes.max(1), assumed: SECONDS_PER_BYTE }
     }
 
-    /// The time that the work takes if nothing is known about its class.
+    /// The estimated time if no duration of its class is recorded.
     pub fn assumed_duration(&self) -> Duration {
         seconds(self.n_units as f64 * self.assumed)
     }
 }
 
-/// The longest duration that estimates give: about thirty years.
+/// Maximum estimated duration: about thirty years.
 const MAX_SECONDS: f64 = 1e9;
 
-/// A duration of so many seconds; what is not a sensible number becomes the nearest one that is.
+/// A duration in seconds; a value out of range becomes the nearest valid one.
 pub fn seconds(value: f64) -> Duration {
     Duration::from_secs_f64(if value.is_nan() { 0.0 } else { value.clamp(0.0, MAX_SECONDS) })
 }
 
-/// The share of a run that is done.
+/// Completed share of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Units that are done.
+    /// Completed units.
     pub n_done: u64,
     /// All units.
     pub n_total: u64,
@@ -61,16 +62,16 @@ pub struct Progress {
 /// The unit in which an action reports progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgressUnit {
-    /// Bytes that are written.
+    /// Bytes written.
     Bytes,
-    /// Tokens that a model has read.
+    /// Tokens read by a model.
     Tokens,
-    /// Prompts that a model has answered.
+    /// Prompts answered by a model.
     Prompts,
 }
 
 impl Progress {
-    /// The share that is done, from 0 to 1.
+    /// The completed share, from 0 to 1.
     pub fn share(self) -> f64 {
         if self.n_total == 0 { 0.0 } else { (self.n_done as f64 / self.n_total as f64).min(1.0) }
     }
@@ -86,12 +87,12 @@ impl fmt::Display for ProgressUnit {
     }
 }
 
-/// Stage of an action that was sent to workers.
+/// Stage of an action that was sent to remote workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkerStage {
-    /// It waits until a worker takes it.
+    /// It waits for a worker.
     Queued,
-    /// A worker runs it.
+    /// A worker is running it.
     Running,
 }
 

@@ -26,11 +26,12 @@ pub struct Question {
 
 /// Generates the greedy answer to each question, in order.
 ///
-/// Questions run in parallel, as many at once as there are threads; an answer depends on its question alone. The caller
-/// hears of the number of answers.
+/// Questions run in parallel, as many at once as there are threads; an answer depends only on its question. Reports the
+/// number of answered questions as progress.
 ///
 /// # Errors
-/// The error of the first question, in order, that fails: see [`generate::generate`]; or the answers were cancelled.
+/// The error of the first question, in order, that fails (see [`generate::generate`]), or
+/// [`RuntimeError::Cancelled`].
 pub fn answers(
     model: &Model,
     questions: &[Question],

@@ -1,11 +1,11 @@
-//! The caller of a long computation: it says if the result is still wanted, and hears how far the computation is.
+//! Cancellation and progress of a long computation.
 //!
-//! The question is asked before each product of matrices, so that a large model stops soon as well: a chunk of it takes
-//! minutes. Progress is told after each group of chunks or prompts that ran side by side.
+//! Cancellation is checked before each matrix product, so that a large model also stops soon: one chunk of it takes
+//! minutes. Progress is reported after each group of chunks or prompts that ran in parallel.
 
 use crate::error::RuntimeError;
 
-/// A question to the caller of a computation, and a way to tell it of progress.
+/// Callbacks to the caller of a computation: for cancellation and for progress.
 #[derive(Clone, Copy)]
 pub struct Cancellation<'a> {
     is_cancelled: Option<&'a (dyn Fn() -> bool + Sync)>,
@@ -13,7 +13,7 @@ pub struct Cancellation<'a> {
 }
 
 impl<'a> Cancellation<'a> {
-    /// The result is wanted in any case.
+    /// Never cancelled, and reports no progress.
     pub const NEVER: Cancellation<'static> = Cancellation { is_cancelled: None, on_progress: None };
 
     /// * `is_cancelled`: returns true if the result is no longer needed; called often, from many threads
@@ -21,16 +21,16 @@ impl<'a> Cancellation<'a> {
         Self { is_cancelled: Some(is_cancelled), on_progress: None }
     }
 
-    /// The same question, with somebody who hears of progress.
+    /// The same callbacks, with an additional one for progress.
     ///
-    /// * `on_progress`: gets the number of units that are done, and of all; units are tokens where a text is read, and
-    ///   prompts where they are answered
+    /// * `on_progress`: receives the completed and the total number of units; a unit is a token of a text that is read,
+    ///   or a prompt that is answered
     #[must_use]
     pub fn reporting(self, on_progress: &'a (dyn Fn(usize, usize) + Sync)) -> Self {
         Self { on_progress: Some(on_progress), ..self }
     }
 
-    /// Tells that so many units are done.
+    /// Reports the number of completed units.
     pub(crate) fn report(self, n_done: usize, n_total: usize) {
         if let Some(on_progress) = self.on_progress {
             on_progress(n_done, n_total);

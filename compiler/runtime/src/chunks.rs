@@ -66,7 +66,7 @@ pub(crate) fn chunks(
 
 /// The results of `run` for every chunk, in order.
 ///
-/// As many chunks as there are threads run at once: more would only take memory. The caller hears of tokens.
+/// Runs at most as many chunks at once as there are threads: more would only use memory. Reports tokens as progress.
 pub(crate) fn run_all<T: Send>(
     caller: Cancellation<'_>,
     chunks: &[Vec<u32>],
@@ -85,7 +85,7 @@ pub(crate) fn run_all<T: Send>(
     Ok(())
 }
 
-/// Tells the caller that so many chunks, which all have the same length, are done.
+/// Reports this many chunks, which all have the same length, as completed.
 pub(crate) fn report(caller: Cancellation<'_>, chunks: &[Vec<u32>], n_done: usize) {
     let n_tokens = chunks.first().map_or(0, Vec::len);
     caller.report(n_done * n_tokens, chunks.len() * n_tokens);

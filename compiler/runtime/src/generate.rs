@@ -70,17 +70,17 @@ pub(crate) fn generate_unless(
     options: &GenerateOptions,
     on_token: impl FnMut(u32) -> ControlFlow<()>,
 ) -> Result<Generated, RuntimeError> {
-    // No longer than needed, because of some models a longer sequence turns otherwise.
+    // No longer than needed, because some models choose their rotary factors by the length of the sequence.
     let longest = prompt.len().saturating_add(options.max_tokens);
     let mut cache = model.new_cache(longest.clamp(1, model.context_length().max(1)));
     generate_after(cancellation, model, &mut cache, prompt, options, on_token)
 }
 
-/// Continues the sequence that a cache holds, after `prompt` was added to it. The cache then holds both and the
-/// continuation, except perhaps its last token.
+/// Appends `prompt` to the sequence in a cache and continues it. The cache then holds the sequence, the prompt and the
+/// continuation, except possibly its last token.
 ///
 /// # Errors
-/// As [`generate`]; or nobody wants the text any more. The cache then holds a part of the prompt and of the continuation.
+/// As [`generate`], or a cancellation. The cache then holds a part of the prompt and of the continuation.
 pub fn generate_after(
     cancellation: Cancellation<'_>,
     model: &Model,

@@ -2,7 +2,7 @@
 //!
 //! Source: `size_label` in gguf-py of llama.cpp. Model hubs use the same labels.
 
-/// A count with at least two digits: `4.2M`.
+/// A count with at least two digits, such as `4.2M`.
 pub fn count_label(n_parameters: u64) -> String {
     let count = n_parameters as f64;
     let (scaled, suffix) = match count {

@@ -1,6 +1,6 @@
-//! The facts that a model's makers publish about it: version, license, parents and the like.
+//! The facts that a model's makers publish about it, such as version, license and parents.
 //!
-//! Nothing here changes what the model computes. Fields are named as in model cards.
+//! None of them affects the computation of the model. Fields are named as in model cards.
 
 use mc_digest::content_hash::ContentHash;
 
@@ -8,7 +8,7 @@ use mc_digest::content_hash::ContentHash;
 #[derive(Clone, ContentHash, Debug, Default, PartialEq, Eq)]
 #[content("identity")]
 pub struct Identity {
-    /// The people who made it.
+    /// Its authors.
     #[content("author")]
     pub author: Option<String>,
     /// Its version.
@@ -17,16 +17,16 @@ pub struct Identity {
     /// The organization that published it.
     #[content("organization")]
     pub organization: Option<String>,
-    /// The purpose that it was trained further for: `Instruct`.
+    /// The purpose of its fine-tuning: `Instruct`.
     #[content("finetune")]
     pub finetune: Option<String>,
-    /// The name that all sizes and versions of it share.
+    /// The name shared by all its sizes and versions.
     #[content("basename")]
     pub basename: Option<String>,
     /// A sentence about it.
     #[content("description")]
     pub description: Option<String>,
-    /// Its size as its makers state it: `1B`.
+    /// Its size as stated by its makers: `1B`.
     #[content("size-label")]
     pub size_label: Option<String>,
     /// The short name of its license.
@@ -35,10 +35,10 @@ pub struct Identity {
     /// The name of a license without a short name.
     #[content("license-name")]
     pub license_name: Option<String>,
-    /// The address of the license's text.
+    /// The URL of the license's text.
     #[content("license-link")]
     pub license_link: Option<String>,
-    /// Its page.
+    /// The URL of its page.
     #[content("url")]
     pub url: Option<String>,
     /// Its DOI.
@@ -47,24 +47,24 @@ pub struct Identity {
     /// Its UUID.
     #[content("uuid")]
     pub uuid: Option<String>,
-    /// Its repository.
+    /// The URL of its repository.
     #[content("repo-url")]
     pub repo_url: Option<String>,
-    /// The models that it was made of.
+    /// The models from which it was made.
     #[content("base-models", default)]
     pub base_models: Vec<Parent>,
-    /// The data that it was trained on.
+    /// The data on which it was trained.
     #[content("datasets", default)]
     pub datasets: Vec<Parent>,
     /// Search words.
     #[content("tags", default)]
     pub tags: Vec<String>,
-    /// The languages that it speaks, as short codes.
+    /// The languages that it supports, as short codes.
     #[content("languages", default)]
     pub languages: Vec<String>,
 }
 
-/// A model or a dataset that a model was made of.
+/// A model or a dataset from which a model was made.
 #[derive(Clone, ContentHash, Debug, Default, PartialEq, Eq)]
 #[content("parent")]
 pub struct Parent {
@@ -77,7 +77,7 @@ pub struct Parent {
     /// The organization that published it.
     #[content("organization")]
     pub organization: Option<String>,
-    /// Its repository.
+    /// The URL of its repository.
     #[content("repo-url")]
     pub repo_url: Option<String>,
 }

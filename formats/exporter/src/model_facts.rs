@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 
-/// What a file may tell its readers. A format writes what it has room for.
+/// Facts that a file may state. A format writes those for which it has a field.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ModelFacts {
     /// The model's name.
@@ -11,9 +11,9 @@ pub struct ModelFacts {
     pub recipe: String,
     /// The published facts about the model.
     pub identity: Identity,
-    /// Tells whether `identity` replaces that of the file that the model was read from, because its weights changed.
+    /// True if `identity` replaces the facts in the file from which the model was read, because its weights changed.
     pub is_changed: bool,
-    /// Tells whether the configuration states the width of a head, which else follows from the other widths.
+    /// True if the configuration states the head width; otherwise the width follows from the other dimensions.
     pub has_head_dim: bool,
     /// Sampling defaults, from `generation_config.json`.
     pub sampling: SamplingDefaults,

@@ -1,6 +1,6 @@
-//! The published facts about a model in a file's keys: written in the order of llama.cpp's converter, and read back.
+//! The published facts about a model as keys of a file: written in the order of llama.cpp's converter, and parsed.
 //!
-//! The name, the size and the quantizing program stand among them in that order, and are passed beside them.
+//! That order places the name, the size and the quantizing program between these facts; the caller passes them in.
 //!
 //! Source: `Metadata.set_gguf_meta_model` in `metadata.py` of gguf-py, llama.cpp.
 
@@ -10,13 +10,13 @@ use crate::key_writer::{KeyWriter, Keys};
 use crate::reader::Gguf;
 use crate::value::Value;
 
-/// The most parents or datasets that are read from a file.
+/// Maximum number of parents or datasets read from a file.
 const MAX_PARENTS: u64 = 1024;
 
 /// A key and the fact that it states.
 type Fact = (&'static str, fn(&Identity) -> &Option<String>, fn(&mut Identity) -> &mut Option<String>);
 
-/// The facts before those about who quantized the model, and how large it is.
+/// The facts before the keys for the quantizing program and the size.
 const EARLY: [Fact; 6] = [
     ("general.author", |identity| &identity.author, |identity| &mut identity.author),
     ("general.version", |identity| &identity.version, |identity| &mut identity.version),
@@ -26,7 +26,7 @@ const EARLY: [Fact; 6] = [
     ("general.description", |identity| &identity.description, |identity| &mut identity.description),
 ];
 
-/// The facts after them.
+/// The facts after these keys.
 const LATE: [Fact; 7] = [
     ("general.license", |identity| &identity.license, |identity| &mut identity.license),
     ("general.license.name", |identity| &identity.license_name, |identity| &mut identity.license_name),
@@ -43,12 +43,12 @@ const TAGS: &str = "general.tags";
 const LANGUAGES: &str = "general.languages";
 const SIZE_LABEL: &str = "general.size_label";
 
-/// Other keys that are about the file's model and no longer true when its weights change.
+/// Other keys that describe the file's model and no longer hold after its weights change.
 const OF_THE_FILE: [&str; 5] = [SIZE_LABEL, "general.url", "general.doi", "general.uuid", "general.repo_url"];
 
 /// Adds the keys of the facts.
 ///
-/// * `size_label`: the size, where the makers state none
+/// * `size_label`: the size, used if the makers state none
 pub(crate) fn write_identity(
     keys: &mut KeyWriter,
     identity: &Identity,
@@ -63,9 +63,9 @@ pub(crate) fn write_identity(
     write_late(keys, identity);
 }
 
-/// The keys of the facts alone.
+/// Returns only the keys of the facts.
 ///
-/// * `size_label`: the size, where the makers state none
+/// * `size_label`: the size, used if the makers state none
 pub(crate) fn identity_keys(identity: &Identity, size_label: Option<&str>) -> Keys {
     let mut keys = KeyWriter::default();
     for (name, fact, _) in &EARLY {
@@ -104,7 +104,7 @@ fn write_parents(keys: &mut KeyWriter, kind: &str, parents: &[Parent]) {
     }
 }
 
-/// Tells whether a key states a fact of [`Identity`], or one that a change of the weights makes untrue.
+/// Returns true if a key states a fact of [`Identity`], or one that no longer holds after the weights change.
 pub(crate) fn is_about_identity(key: &str) -> bool {
     EARLY.iter().chain(&LATE).any(|(name, ..)| *name == key)
         || OF_THE_FILE.contains(&key)
@@ -112,7 +112,7 @@ pub(crate) fn is_about_identity(key: &str) -> bool {
         || [BASE_MODEL, DATASET].iter().any(|kind| key.starts_with(&format!("{kind}.")))
 }
 
-/// The facts in the keys of a file. Keys of another type are left out.
+/// Returns the facts in the keys of a file. Skips keys of an unexpected type.
 pub fn identity(gguf: &Gguf) -> Identity {
     let mut identity = Identity::default();
     for (name, _, fact) in EARLY.iter().chain(&LATE) {

@@ -12,7 +12,7 @@ pub struct ModelFacts {
     pub quantized_by: Option<String>,
     /// The published facts about the model.
     pub identity: Identity,
-    /// Number of the model's parameters, as [`crate::keys::size_label`] puts it.
+    /// Number of the model's parameters, formatted by [`crate::keys::size_label`].
     pub size_label: String,
     /// The number of the recipe: `general.file_type`.
     pub file_type: u32,

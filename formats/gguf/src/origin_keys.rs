@@ -1,4 +1,4 @@
-//! Keys of the GGUF that a model was read from, for files made from that model.
+//! Keys of the GGUF from which a model was read, for files made from that model.
 //!
 //! Keys are copied, because a file may have keys that are unknown here; only those that no longer apply are replaced.
 
@@ -35,11 +35,11 @@ pub(crate) struct Changes<'a> {
     pub(crate) quantized_by: Option<&'a str>,
     /// The published facts about the model.
     pub(crate) identity: &'a Identity,
-    /// Tells whether they replace those of the head, because the weights changed.
+    /// True if they replace those of the head, because the weights changed.
     pub(crate) is_changed: bool,
-    /// Number of the model's parameters, where the facts do not state it.
+    /// Number of the model's parameters, used if the facts do not state it.
     pub(crate) size_label: &'a str,
-    /// What the model computes.
+    /// The computation of the model.
     pub(crate) decoder: &'a Decoder,
     /// The vocabulary, if it differs from the head's.
     pub(crate) vocabulary: Option<&'a Vocabulary>,
@@ -97,14 +97,14 @@ impl Changes<'_> {
     }
 }
 
-/// Puts keys behind the last general one.
+/// Inserts keys after the last general one.
 fn insert_identity(keys: &mut Keys, identity: Keys) {
     let last = keys.iter().rposition(|(name, _)| name.starts_with("general."));
     let place = last.map_or(keys.len(), |last| last + 1);
     keys.splice(place..place, identity);
 }
 
-/// Replaces the value of a key, or adds it behind the last of its kind.
+/// Replaces the value of a key, or inserts the key after the last one with the same prefix.
 fn set(keys: &mut Keys, name: &str, value: Value) {
     if let Some((_, known)) = keys.iter_mut().find(|(key, _)| key == name) {
         *known = value;

@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_tells_its_place_and_the_others() {
+    fn a_file_name_gives_its_position_and_the_names_of_the_others() {
         let place = Place::of("dir/model-v1-00002-of-00003.gguf").unwrap();
         assert_eq!(place, Place { stem: "dir/model-v1".to_owned(), number: 2, count: 3 });
         assert_eq!(place.names()[2], "dir/model-v1-00003-of-00003.gguf");

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_must_have_is_no_part_of_a_step() {
+    fn exec_properties_do_not_affect_the_action() {
         assert!(of_target(&record(&[]), step()).exec_properties().is_empty());
         let wanted = [("exec-property", &["gpu", "a100"][..]), ("exec-property", &["OSFamily", "linux"])];
         let wanting = of_target(&record(&wanted), step());
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_step_is_kept_from_is_no_part_of_it() {
+    fn tags_do_not_affect_the_action() {
         let words = ["no-remote-cache-upload", "no-remote-exec"];
         let kept = of_target(&record(&[("tags", &words)]), step());
         assert_eq!(kept.tags(), Tags { not_on_workers: true, not_taken: false, not_sent: true });

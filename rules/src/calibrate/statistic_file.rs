@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn written_statistics_read_back() {
         for statistic in statistics::STATISTICS {
             let file = file(statistic);
             assert_eq!(StatisticFile::parse(&bytes(&file)), Ok(file));

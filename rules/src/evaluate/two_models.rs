@@ -150,7 +150,7 @@ fn a_metric_may_compare_two_models_that_are_open_at_once() {
 }
 
 #[test]
-fn a_worker_makes_the_action_of_two_models_of_its_parameters() {
+fn a_worker_recreates_the_action_of_two_models() {
     let (export, mut bytes) = toy(0);
     let node = Arc::clone(&plan(&export).results[0].node);
     assert_eq!(node.action.describe(), "quantized and unquantized model on held-out");

@@ -41,10 +41,10 @@ pub struct Check {
     pub delta: Option<String>,
     /// The limit in words.
     pub limit: String,
-    /// What is allowed, as numbers: names as in the declaration of the gate.
+    /// The limits as numbers, under their names in the gate's declaration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, f64>,
-    /// Whether the number keeps the limit.
+    /// True if the number is within its limits.
     pub passed: bool,
 }
 

@@ -423,7 +423,7 @@ mod tests {
     const EXPERT: &str = "model.layers.0.block_sparse_moe.experts";
 
     #[test]
-    fn experts_are_stacked_where_the_last_of_them_stands() {
+    fn a_stack_takes_the_position_of_its_last_expert() {
         let (first, second) = (format!("{EXPERT}.0.w2"), format!("{EXPERT}.1.w2"));
         let router = "model.layers.0.block_sparse_moe.gate";
         let found = reported(false, json!({}), &[(&second, 2), (router, 2), (&first, 2)]).unwrap();

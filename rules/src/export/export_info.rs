@@ -23,19 +23,19 @@ pub struct ExportInfo {
     pub name: String,
     /// The facts that are published about it in the file.
     pub identity: Identity,
-    /// Its encoding: a recipe's name; of a copy, that of the recipe that its types are of, or its main type.
+    /// Its encoding: a recipe's name; for a copy, the recipe that matches its types, or its main type.
     pub recipe: String,
-    /// The types of its tensors, with how many tensors and bytes are stored in each; the most bytes first.
+    /// The types of its tensors, each with its number of tensors and bytes; the type with the most bytes is first.
     pub types: Vec<TypeShare>,
     /// Bytes of all tensors.
     pub n_tensor_bytes: u64,
-    /// The model from which it was made: its program, and the files of its tokenizer.
+    /// The model from which it was made: its program and its tokenizer files.
     pub model: ModelInfo,
-    /// The calibration text by which its tensors were weighed, if any was and that is known.
+    /// The calibration text of its imatrix, if it has one and the text is known.
     pub calibration: Option<DatasetInfo>,
 }
 
-/// The tensors of a file that are stored in one type.
+/// The tensors of a file that have the same type.
 #[derive(Clone, ContentHash, Debug, PartialEq, Eq)]
 #[content("type-share")]
 pub struct TypeShare {
@@ -50,7 +50,7 @@ pub struct TypeShare {
     pub n_bytes: u64,
 }
 
-/// The types of planes, the one with the most bytes first.
+/// The types of planes; the type with the most bytes is first.
 pub(crate) fn type_shares<'a>(planes: impl Iterator<Item = &'a Plane>) -> Vec<TypeShare> {
     let mut shares: Vec<TypeShare> = Vec::new();
     for plane in planes {

@@ -1,13 +1,13 @@
-//! The recipe of a GGUF that is copied, from the types in it.
+//! Determines the recipe of a copied GGUF from the types of its tensors.
 
 use mc_gguf::recipes;
 
 use crate::export::export_info::TypeShare;
 use crate::source::model_info::ModelInfo;
 
-/// The recipe that the file's key names, if most bytes are of its main type; else the type of most bytes.
+/// Returns the recipe that the file's key names if most bytes have its main type; otherwise the type of most bytes.
 ///
-/// A file may state anything about itself, and the key of a file with several types is often that of another recipe.
+/// The key alone is not reliable: in a file with several types it often names another recipe.
 pub(crate) fn recipe_of_copy(model: &ModelInfo, types: &[TypeShare]) -> String {
     let main = types.first().map_or("F32", |share| share.kind.as_str());
     let stated = model.files.head.as_ref().and_then(|head| head.recipe);

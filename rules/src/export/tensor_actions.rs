@@ -27,7 +27,7 @@ pub(crate) struct Planned {
     pub(crate) artifact: Artifact,
     /// The quantization error.
     pub(crate) report: Artifact,
-    /// Tells whether the imatrix is an input of the action.
+    /// True if the imatrix is an input of the action.
     pub(crate) is_weighed: bool,
 }
 
@@ -101,7 +101,7 @@ impl Planner<'_> {
 
     fn step(&self, plane: Plane, tensor: &ExportTensor, codec: &'static Codec) -> Planned {
         let (of, mut inputs) = (tensor.expression.clone(), tensor.inputs.clone());
-        // Blocks are not made anew of themselves, which would lose something for nothing.
+        // Blocks that already have the requested type stay as they are: re-encoding them would only lose precision.
         let is_stored = (self.is_copy || codec.block_len > 1) && of.stored_codec() == Some(codec);
         let importance = self
             .imatrix

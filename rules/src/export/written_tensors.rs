@@ -1,7 +1,7 @@
-//! The tensors of a model as a format would write them, before they are encoded: for a comparison with a file.
+//! The tensors of a model as a format would write them, before encoding; used to compare a model with a file.
 //!
-//! Names, shapes and changes (rotary pairs, norms, stacked experts) are those of the steps in
-//! [`crate::export::tensor_actions`]; nothing is encoded and nothing is stored.
+//! Names, shapes and changes (rotary pairs, norms, stacked experts) are the same as in
+//! [`crate::export::tensor_actions`]. This module encodes and stores nothing.
 
 use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_expression::evaluator::Evaluator;
@@ -15,7 +15,7 @@ use crate::inference::source_inputs::{ReadSource, SourceInputs};
 use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
 
-/// The codec that has every shape.
+/// The codec that accepts every shape.
 const PLAIN: &str = "F32";
 
 /// A tensor as a format would write it.
@@ -24,41 +24,41 @@ pub struct WrittenTensor {
     pub name: String,
     /// Its dimensions, as the file writes them.
     pub dims: Vec<u64>,
-    /// The type that the checkpoint stores it in, or its first part; `None` if the format makes it.
+    /// The type in which the checkpoint stores it or its first part; `None` if the format creates it.
     pub kind: Option<&'static str>,
     expression: TensorExpr,
     inputs: Vec<Input>,
 }
 
-/// A tensor whose numbers can be computed.
+/// A tensor whose values can be computed.
 pub struct OpenTensor(Evaluator);
 
 impl OpenTensor {
-    /// Computes the rows from `first` on, as many as `out` has room for.
+    /// Computes the rows from `first` on until `out` is full.
     ///
     /// # Errors
-    /// If they cannot be computed.
+    /// Fails if a row cannot be computed.
     pub fn rows(&self, first: u64, out: &mut [f32]) -> Result<(), ActionError> {
         self.0.rows(first, out).map_err(action_error)
     }
 }
 
 impl WrittenTensor {
-    /// Opens what the tensor is made of.
+    /// Opens the sources of the tensor.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// Fails if a source cannot be read.
     pub fn open(&self, read: ReadSource<'_>) -> Result<OpenTensor, ActionError> {
         evaluator(&self.expression, &SourceInputs { inputs: &self.inputs, read }).map(OpenTensor)
     }
 }
 
-/// The tensors of a model in a format, in the order of the file.
+/// Returns the tensors of a model in a format, in the order of the file.
 ///
 /// * `format`: the name of the format
 ///
 /// # Errors
-/// A sentence, if there is no such format or it cannot express the model.
+/// A sentence if the format does not exist or cannot express the model.
 pub fn written_tensors(format: &str, model: &ModelInfo) -> Result<Vec<WrittenTensor>, String> {
     let exporter = exporters::by_name(format).ok_or_else(|| format!("There is no format `{format}`"))?;
     let description = described(model);

@@ -31,7 +31,7 @@ pub enum Prompt {
         /// The message.
         user: String,
     },
-    /// A text that is continued as it is, behind the token that begins every text of the model.
+    /// A text to continue without a chat template, after the token that begins every text of the model.
     Text(String),
     /// Tokens that are continued unchanged, without a begin token.
     Ids(Vec<u32>),
@@ -191,7 +191,7 @@ impl ChatModel {
 }
 
 impl ChatOptions {
-    /// The same for the runtime.
+    /// The options in the form of the runtime.
     pub(crate) fn generation(&self, opened: &Opened) -> GenerateOptions {
         let sampling = if self.temperature == 0.0 {
             Sampling::Greedy
@@ -208,7 +208,7 @@ impl ChatOptions {
     }
 }
 
-/// Joins the bytes of tokens to text: a character may be spread over several.
+/// Joins the bytes of tokens into text: a character may span several tokens.
 #[derive(Default)]
 pub(crate) struct Pieces {
     /// The text so far.
@@ -217,7 +217,7 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// Adds bytes; the characters that are complete now.
+    /// Adds bytes and returns the characters that are now complete.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
         let n_whole = match std::str::from_utf8(&self.pending) {
@@ -232,7 +232,7 @@ impl Pieces {
         text
     }
 
-    /// What never became a character.
+    /// Returns the remaining bytes that never formed a character, as replacement characters.
     pub(crate) fn finish(&mut self) -> String {
         let text = String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned();
         self.text.push_str(&text);
@@ -245,7 +245,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_character_appears_when_its_last_byte_came() {
+    fn a_character_appears_with_its_last_byte() {
         let mut pieces = Pieces::default();
         let bytes = "aé€".as_bytes();
         let shown: Vec<String> = bytes.iter().map(|byte| pieces.push(&[*byte])).collect();

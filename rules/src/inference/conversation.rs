@@ -1,10 +1,10 @@
 //! A conversation with a model: messages in turn, rendered by the model's chat template.
 //!
-//! The template renders the whole conversation each time, because it may write earlier messages otherwise than the last
-//! one. The tokens that the rendering has in common with the one before are not computed again: their keys and values
-//! are still in the cache.
+//! The template renders the whole conversation for each answer, because it may write earlier messages differently from
+//! the last one. The tokens that the new rendering shares with the previous one are not computed again: their keys and
+//! values are still in the cache.
 //!
-//! This module shows nothing and reads no input.
+//! This module displays nothing and reads no input.
 
 use std::ops::ControlFlow;
 
@@ -24,10 +24,10 @@ pub struct Conversation<'a> {
     opened: &'a Opened,
     prompts: Prompts<'a>,
     system: Option<String>,
-    /// Messages of the user and of the model in turn.
+    /// Alternating messages of the user and the model.
     messages: Vec<Message>,
     cache: KvCache,
-    /// The tokens that the cache holds.
+    /// The tokens in the cache.
     cached: Vec<u32>,
 }
 
@@ -36,13 +36,13 @@ pub struct Conversation<'a> {
 pub struct Answer {
     /// Its text.
     pub text: String,
-    /// Number of tokens of the conversation before it.
+    /// Number of tokens of the conversation before the answer.
     pub n_prompt: usize,
-    /// Number of those that did not have to be computed again.
+    /// Number of those tokens that were reused from the cache.
     pub n_cached: usize,
-    /// Number of its tokens.
+    /// Number of tokens in the answer.
     pub n_tokens: usize,
-    /// The reason why it ended.
+    /// The reason why the answer ended.
     pub ending: AnswerEnding,
 }
 
@@ -51,37 +51,37 @@ pub struct Answer {
 pub enum AnswerEnding {
     /// The model ended it.
     Complete,
-    /// It had as many tokens as the options allow.
+    /// It reached the maximum number of tokens in the options.
     MaxTokens,
     /// The model's context is full.
     ContextFull,
-    /// Nobody wanted the rest.
+    /// The caller interrupted it.
     Interrupted,
 }
 
 /// The reason why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ConversationError {
-    /// The conversation has more tokens than the model attends over.
+    /// The conversation exceeds the model's context.
     #[error("The conversation has {n_tokens} tokens; the context of the model has {capacity}")]
     TooLong {
-        /// Tokens of the conversation with the new message.
+        /// Number of tokens in the conversation, including the new message.
         n_tokens: usize,
-        /// Tokens that the model attends over.
+        /// Number of tokens in the model's context.
         capacity: usize,
     },
-    /// The template refuses the messages, or the model fails.
+    /// The template rejects the messages, or the model fails.
     #[error(transparent)]
     Model(#[from] ActionError),
 }
 
 impl<'a> Conversation<'a> {
-    /// A conversation without messages.
+    /// Creates a conversation without messages.
     ///
-    /// * `system`: a message that tells the model how to answer
+    /// * `system`: an optional message that tells the model how to answer
     ///
     /// # Errors
-    /// If the model has no chat template, or the template refuses the system message.
+    /// Fails if the model has no chat template, or if the template rejects the system message.
     pub fn new(model: &'a ChatModel, system: Option<String>) -> Result<Self, ActionError> {
         let opened = &model.0;
         let cache = opened.model.new_cache(opened.model.context_length().max(1));
@@ -92,15 +92,15 @@ impl<'a> Conversation<'a> {
         Ok(conversation)
     }
 
-    /// The message that tells the model how to answer.
+    /// The system message.
     pub fn system(&self) -> Option<&str> {
         self.system.as_deref()
     }
 
-    /// Replaces the system message, for the next answers.
+    /// Replaces the system message for subsequent answers.
     ///
     /// # Errors
-    /// If the template refuses it; the one before stays.
+    /// Fails if the template rejects it; the previous message then stays.
     pub fn set_system(&mut self, system: Option<String>) -> Result<(), ActionError> {
         let before = std::mem::replace(&mut self.system, system);
         let checked = self.prompts.ids_of(&self.with(&[message(USER, "?")]));
@@ -110,12 +110,12 @@ impl<'a> Conversation<'a> {
         checked.map(drop)
     }
 
-    /// Forgets all messages; the system message stays.
+    /// Removes all messages except the system message.
     pub fn clear(&mut self) {
         self.messages.clear();
     }
 
-    /// Takes the last message of the user and the answer to it back, and returns the message.
+    /// Removes the user's last message and its answer, and returns the message.
     pub fn take_back(&mut self) -> Option<String> {
         let last = self.messages.iter().rposition(|message| message.role == USER)?;
         self.messages.drain(last..).next().map(|message| message.content)
@@ -123,11 +123,11 @@ impl<'a> Conversation<'a> {
 
     /// Answers a message.
     ///
-    /// * `is_interrupted`: asked often whether the rest of the answer is not wanted any more
-    /// * `on_text`: gets the text while it comes
+    /// * `is_interrupted`: called often; returns true to stop the answer
+    /// * `on_text`: receives the text as it is generated
     ///
     /// # Errors
-    /// If there is no answer; the conversation is then as it was before.
+    /// Fails if there is no answer; the conversation is then unchanged.
     pub fn answer(
         &mut self,
         user: &str,
@@ -170,21 +170,22 @@ impl<'a> Conversation<'a> {
             Ok(StopReason::Cancelled) | Err(RuntimeError::Cancelled) => AnswerEnding::Interrupted,
             Err(error) => return Err(ActionError::failed(error).into()),
         };
-        // An answer that nobody waited for leaves no trace, so that the question can be put again.
+        // An answer that was interrupted before its first token leaves no trace, so that the question can be asked
+        // again.
         if ending != AnswerEnding::Interrupted || !tokens.is_empty() {
             self.messages.extend([message(USER, user), message(ASSISTANT, &pieces.text)]);
         }
         Ok(Answer { text: pieces.text, n_prompt, n_cached, n_tokens: tokens.len(), ending })
     }
 
-    /// The conversation with further messages.
+    /// Returns the conversation with additional messages.
     fn with(&self, further: &[Message]) -> Vec<Message> {
         let system = self.system.as_deref().map(|system| message(SYSTEM, system));
         system.into_iter().chain(self.messages.iter().cloned()).chain(further.iter().cloned()).collect()
     }
 
-    /// Cuts the cache back to the tokens that `ids` begins with, and returns their number. At least one of `ids` is
-    /// left, because the answer begins with the logits of the last.
+    /// Truncates the cache to the longest common prefix with `ids`, and returns its length. At least one id remains to
+    /// be computed, because the answer needs the logits of the last one.
     fn keep_common(&mut self, ids: &[u32]) -> Result<usize, ConversationError> {
         let n_common = self.cached.iter().zip(ids).take_while(|(cached, id)| cached == id).count();
         let n_common = n_common.min(ids.len().saturating_sub(1));

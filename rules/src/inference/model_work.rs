@@ -1,18 +1,18 @@
-//! Work of running models over a text, and progress of such runs.
+//! The work of running models over a text, and the progress of such runs.
 
 use mc_ir::action::ActionContext;
 use mc_ir::work::{Progress, ProgressUnit, Work};
 
-/// Bytes of text in one token, as a guess for what was not tokenized yet.
+/// Bytes of text per token, a guess used before the text is tokenized.
 const BYTES_PER_TOKEN: u64 = 4;
 
-/// Seconds for a token and a KiB of weights while no duration is recorded: about 5 GFLOP/s. Picked by gut feeling.
+/// Seconds per token and KiB of weights if no duration is recorded: about 5 GFLOP/s. Picked by gut feeling.
 const SECONDS_PER_UNIT: f64 = 2e-7;
 
-/// Work of running models over a text.
+/// Returns the work of running models over a text.
 ///
-/// * `class`: name of what takes equally long for each token and byte of weights
-/// * `sizes`: bytes of the models' inputs, then of the text
+/// * `class`: name of a group of actions that take the same time per token and byte of weights
+/// * `sizes`: bytes of the models' inputs, followed by those of the text
 pub(crate) fn reading(class: &str, sizes: &[u64]) -> Work {
     let (text, models) = sizes.split_last().map_or((0, &[][..]), |(text, models)| (*text, models));
     let n_weights = models.iter().fold(0u64, |sum, n_bytes| sum.saturating_add(*n_bytes));
@@ -21,7 +21,7 @@ pub(crate) fn reading(class: &str, sizes: &[u64]) -> Work {
     Work { class: class.to_owned(), n_units, assumed: SECONDS_PER_UNIT }
 }
 
-/// Passes progress of a computation on to those who watch its action.
+/// Forwards the progress of a computation to the observers of its action.
 pub(crate) fn report(ctx: &dyn ActionContext, unit: ProgressUnit) -> impl Fn(usize, usize) + Sync {
     move |n_done, n_total| {
         ctx.progress(Progress { n_done: n_done as u64, n_total: n_total as u64, unit });

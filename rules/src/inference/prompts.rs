@@ -43,7 +43,7 @@ impl<'a> Prompts<'a> {
         self.ids_of(&[message(USER, user)])
     }
 
-    /// The ids of a conversation and the beginning of the answer to it.
+    /// Returns the ids of a conversation and of the beginning of the next answer.
     pub(crate) fn ids_of(&self, messages: &[Message]) -> Result<Vec<u32>, ActionError> {
         let text = self
             .template
@@ -66,16 +66,16 @@ pub(crate) const USER: &str = "user";
 /// Role of the model's messages.
 pub(crate) const ASSISTANT: &str = "assistant";
 
-/// Role of the message that tells the model how to answer.
+/// Role of the system message.
 pub(crate) const SYSTEM: &str = "system";
 
-/// A message of a role.
+/// Creates a message with a role.
 pub(crate) fn message(role: &str, content: &str) -> Message {
     Message { role: role.to_owned(), content: content.to_owned() }
 }
 
-/// The error of a template. Models of one target carry the same template, and are measured side by side: the template is
-/// to blame for both failures.
+/// Converts an error of a template. All models of one target contain the same template and may be measured in parallel,
+/// so their failures share one cause.
 fn refused(error: &FamilyError, source: &str) -> ActionError {
     ActionError::failed(error).with_cause(BlobDigest::of(source.as_bytes()).to_string())
 }

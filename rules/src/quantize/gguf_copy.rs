@@ -16,7 +16,7 @@ use crate::quantize::type_rules;
 use crate::source::export_tensors::{ExportTensor, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
 
-/// Replaces the name of a recipe; llama.cpp's quantizer uses the same word.
+/// Requests a copy in place of a recipe; llama.cpp's quantizer uses the same word.
 pub(crate) const COPY: &str = "COPY";
 
 /// Returns the tensors of a model that was read from a GGUF, in the order of the file.

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_like_no_name_is_like_none() {
+    fn a_pattern_unlike_all_names_has_no_suggestion() {
         assert!(near_names_of("xyzzy", NAMES).is_empty());
         assert!(near_names_of("", NAMES).is_empty());
     }

@@ -1,6 +1,6 @@
-//! Advice for those who name a quantization as another tool does.
+//! Suggests recipes for the quantization names of other tools.
 
-/// Names of other tools in lower case, and the recipe of about as many bits.
+/// Names of other tools in lower case, each with the recipe that has about the same number of bits.
 const NAMES: [(&[&str], &str); 9] = [
     (&["int2", "i2", "2bit", "2-bit", "q2"], "Q2_K"),
     (&["int3", "i3", "3bit", "3-bit", "q3"], "Q3_K_M"),
@@ -13,7 +13,7 @@ const NAMES: [(&[&str], &str); 9] = [
     (&["fp32", "float32", "float", "full"], "F32"),
 ];
 
-/// The recipe that somebody may mean by a name that GGUF does not have.
+/// Returns the recipe that is closest to a name that GGUF does not have.
 pub(crate) fn advice(name: &str) -> Option<String> {
     let lower = name.to_ascii_lowercase();
     let (_, recipe) = NAMES.iter().find(|(names, _)| names.contains(&lower.as_str()))?;

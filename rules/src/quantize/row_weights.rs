@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tensor_that_was_not_measured_is_refused_by_codecs_that_ask() {
+    fn codecs_that_require_importance_refuse_an_unmeasured_tensor() {
         let read = |form: &StoredForm| super::read(&[], 1, 256, form, "blk.0.attn_q.weight");
         assert_eq!(read(&StoredForm::Blocks(&q4_k::CODEC)).unwrap(), None);
         assert!(read(&StoredForm::Blocks(&iq2_xxs::CODEC)).is_err());

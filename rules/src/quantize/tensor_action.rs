@@ -48,7 +48,7 @@ const TILE_ELEMENTS: usize = 1 << 18;
 /// GiB.
 const TILES_TO_HOLD: usize = 8;
 
-/// Seconds for an encoded byte while none is recorded. Picked by gut feeling.
+/// Seconds per encoded byte if none is recorded. Picked by gut feeling.
 const SECONDS_PER_BYTE: f64 = 1e-7;
 
 /// One tensor of an artifact.
@@ -165,7 +165,7 @@ fn of_parameters(parameters: &Parameters) -> Result<Box<dyn Action>, String> {
     if form.importance() == Importance::Required && matches!(encoded(&expression), Some((_, None))) {
         return Err(format!("{form} requires importance"));
     }
-    // Only the sender knows the name.
+    // Only the machine that sent the action knows the tensor's name.
     let name = "of this action".to_owned();
     Ok(Box::new(TensorAction { expression, form, name }))
 }

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_went_wrong_is_warned_of() {
+    fn only_problems_are_warned_about() {
         let sound = entry(&QuantizationError::of(&[1.0; 4], &[1.0; 4], 1), &[1.0]);
         assert_eq!(sound.warnings(), [""; 0]);
         let warnings =

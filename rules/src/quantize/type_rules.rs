@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_rule_says_why() {
+    fn an_invalid_rule_is_reported_with_the_reason() {
         let reason = |word| parse(word).unwrap_err().0;
         assert_eq!(reason("ffn_down"), "Expected `pattern=TYPE`, found `ffn_down`");
         assert_eq!(reason("=Q6_K"), "The pattern is empty");

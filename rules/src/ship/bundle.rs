@@ -1,6 +1,6 @@
-//! `bundle`: a folder that an app team can ship: the model, what is known about it, and the licenses.
+//! `bundle`: a folder for an app team to ship: the model, the facts about it, and the licenses.
 //!
-//! A bundle needs a passed gate, and a device whose app memory holds the model; then it joins what was made.
+//! A bundle requires a passed gate, and a device whose app memory can hold the model. It only joins existing artifacts.
 
 use mc_exporter::exporter::Release;
 use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
@@ -49,7 +49,7 @@ static GATE: NodeSchema =
 static DEVICE: NodeSchema =
     NodeSchema::leaf("device", "The device to which it ships; any by default.", ValueKind::Label);
 
-/// Tokens that the app will keep; for this rule and for `model`.
+/// Number of tokens that the app keeps; for this rule and for `model`.
 pub(crate) static CONTEXT: NodeSchema = NodeSchema::leaf(
     "context",
     "Tokens that the app will keep in its cache; by default the model's training context, at most 4096.",
@@ -135,7 +135,7 @@ impl Rule for Bundle {
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
         inputs.extend(export.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
         inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
-        // The whole file is the first input already.
+        // The whole file is already the first input.
         let shards = export.files.iter().filter(|file| **file != export.whole);
         inputs.extend(shards.cloned().map(Input::Artifact));
         inputs.extend(source_digests::inputs(&export.model));
@@ -204,7 +204,7 @@ fn version(record: &Record) -> Result<String, Vec<RuleError>> {
     Err(vec![RuleError::new(place_of(record, "version"), "bundle::version", message)])
 }
 
-/// The relation to the sources, as model hubs name it.
+/// The relation to the sources, in the terms of model hubs.
 fn relation(change: Change) -> &'static str {
     match change {
         Change::None => "quantized",
@@ -354,14 +354,14 @@ impl Package {
     }
 }
 
-/// Puts files into a bundle.
+/// Adds files to a bundle.
 struct Copied<'a> {
     ctx: &'a dyn ActionContext,
     outputs: &'a mut Outputs,
 }
 
 impl Copied<'_> {
-    /// Inputs under other names; their blobs are referenced, not copied.
+    /// Adds inputs under other names; their blobs are referenced, not copied.
     fn inputs<'n>(
         &mut self,
         named: impl Iterator<Item = (&'n str, usize)>,
@@ -374,7 +374,7 @@ impl Copied<'_> {
         Ok(files)
     }
 
-    /// Sources under other names, with their texts.
+    /// Adds source files under other names, and returns their texts.
     fn texts<'n>(
         &mut self,
         named: impl Iterator<Item = (&'n str, usize)>,
@@ -389,7 +389,7 @@ impl Copied<'_> {
         Ok(texts)
     }
 
-    /// A document.
+    /// Adds a document.
     fn written(&mut self, name: &str, text: &str) -> Result<BundleFile, ActionError> {
         self.outputs.insert(name.to_owned(), Output::File(write_bytes(self.ctx, text.as_bytes())?));
         Ok(BundleFile::of_bytes(name, text.as_bytes()))

@@ -1,4 +1,4 @@
-//! Name, size and digests of a file of a bundle, as its documents state them.
+//! Name, size and digests of a file of a bundle, as stated in the bundle's documents.
 
 use std::fmt::Write;
 
@@ -42,13 +42,13 @@ impl BundleFile {
         Self { name: name.to_owned(), n_bytes, sha256, blake3: blake3.finish().hash.to_string() }
     }
 
-    /// The file in a manifest.
+    /// The file's entry in a manifest.
     pub(crate) fn json(&self) -> Value {
         json!({ "file": self.name, "size": self.n_bytes, "sha256": self.sha256, "blake3": self.blake3 })
     }
 }
 
-/// The files as `sha256sum --check` reads them.
+/// The list of files in the format of `sha256sum --check`.
 pub(crate) fn checksums<'a>(files: impl Iterator<Item = &'a BundleFile>) -> String {
     files.map(|file| format!("{}  {}\n", file.sha256, file.name)).collect()
 }

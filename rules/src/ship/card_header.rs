@@ -1,4 +1,4 @@
-//! The front matter of a model card: what model hubs read of it, in YAML.
+//! The front matter of a model card: the YAML that model hubs read.
 
 use crate::ship::package::Package;
 
@@ -46,7 +46,7 @@ fn list(text: &mut String, key: &str, values: &[&str]) {
     }
 }
 
-/// A text as YAML has it, quoted where it would be taken for something else: `no` for `false`, `1.0` for a number.
+/// A text in YAML, quoted if YAML would parse it as another type: `no` as `false`, `1.0` as a number.
 fn scalar(text: &str) -> String {
     let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:".contains(letter);
     let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_stays_a_text() {
+    fn text_is_quoted_if_yaml_would_parse_it_as_another_type() {
         let long = "org/name-1.0_x";
         for (text, expected) in [
             (long, long),

@@ -53,7 +53,7 @@ fn of_prompt(prompt: &Prompt) -> String {
     text
 }
 
-/// A name that Ollama takes for a model.
+/// A model name that Ollama accepts.
 fn ollama_name(name: &str) -> String {
     let words: Vec<String> = name
         .split(|letter: char| !letter.is_ascii_alphanumeric())
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_for_ollama_are_words_in_small_letters() {
+    fn names_for_ollama_are_lower_case_words() {
         assert_eq!(ollama_name("Road Trip 3.2"), "road-trip-3-2");
         assert_eq!(ollama_name("…"), "model");
     }

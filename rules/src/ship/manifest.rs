@@ -1,7 +1,7 @@
-//! `manifest.json`: what an app needs to know about the bundle that it loads.
+//! `manifest.json`: the facts that an app needs about the bundle that it loads.
 //!
-//! Its schema is `docs/schemas/bundle-manifest-2.schema.json`, which a test holds it to. A change that a reader of the
-//! old form does not understand gets a new number.
+//! A test validates it against its schema, `docs/schemas/bundle-manifest-2.schema.json`. A change that readers of the
+//! old form would not understand gets a new version.
 
 use mc_exporter::model_file::ModelFile;
 use mc_ir::action::ActionError;
@@ -12,27 +12,27 @@ use crate::ship::bundle_file::BundleFile;
 use crate::ship::package::{Package, SourceFacts};
 use crate::source::about::DO_SAMPLE;
 
-/// The version of the manifest's form.
+/// The version of the manifest's format.
 pub(crate) const VERSION: u32 = 2;
 
-/// The name of its schema.
+/// The address of its schema.
 pub(crate) const SCHEMA: &str = "urn:mc:schema:bundle-manifest:2";
 
 /// The manifest of a bundle.
 pub(crate) struct Manifest<'a> {
-    /// What was known before anything was built.
+    /// The facts that are known before the build.
     pub(crate) package: &'a Package,
-    /// The model, as it was written.
+    /// The model, read back from its file.
     pub(crate) file: &'a ModelFile,
     /// The tokens that end an answer.
     pub(crate) stop: &'a [u32],
-    /// What the gates measured.
+    /// The measurements of the gates.
     pub(crate) verdict: Option<&'a Verdict>,
     /// The digest of each source.
     pub(crate) digests: &'a [String],
     /// The model's files.
     pub(crate) models: &'a [BundleFile],
-    /// The other files, but for the checksums.
+    /// The other files, except the checksums.
     pub(crate) others: &'a [BundleFile],
 }
 
@@ -41,7 +41,7 @@ impl Manifest<'_> {
     pub(crate) fn json(&self) -> Result<String, ActionError> {
         let package = self.package;
         let mut models: Vec<Value> = self.models.iter().map(BundleFile::json).collect();
-        // One file is told by itself, as it has always been.
+        // A single file is described without a list, so that older readers still understand it.
         let model = if models.len() == 1 { models.remove(0) } else { json!({ "files": models }) };
         let sources = package.sources.iter().zip(self.digests);
         let manifest = json!({
@@ -122,7 +122,7 @@ fn of_source(source: &SourceFacts, digest: &str) -> Value {
     })
 }
 
-/// A check: numbers as numbers, and beside them the words that people read.
+/// A check, with its values both as numbers and as text for display.
 fn check(check: &Check) -> Value {
     json!({
         "name": check.name,

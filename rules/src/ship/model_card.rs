@@ -9,9 +9,9 @@ use crate::ship::loading;
 use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, Package, SourceFacts};
 use crate::ship::prompt::Prompt;
 
-/// What a card says besides the facts of its package.
+/// The inputs of a card.
 pub(crate) struct ModelCard<'a> {
-    /// The facts that were known before anything was built.
+    /// The facts that are known before the build.
     pub(crate) package: &'a Package,
     /// The architecture that the model's file names.
     pub(crate) architecture: &'a str,
@@ -21,7 +21,7 @@ pub(crate) struct ModelCard<'a> {
     pub(crate) prompt: &'a Prompt,
     /// The digest of each source.
     pub(crate) digests: &'a [String],
-    /// The files that were made before the card.
+    /// The files that were created before the card.
     pub(crate) files: &'a [&'a BundleFile],
 }
 
@@ -159,7 +159,7 @@ fn quality(verdict: &Verdict) -> String {
     text
 }
 
-/// A text within a table.
+/// A text inside a table.
 fn cell(text: &str) -> String {
     one_line(text).replace('|', "\\|")
 }

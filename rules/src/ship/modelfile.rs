@@ -1,8 +1,8 @@
-//! `Modelfile` of a bundle: what `ollama create` reads.
+//! `Modelfile` of a bundle: the input of `ollama create`.
 //!
-//! Ollama has a template language of its own. The template is written only if it gives the text of the model's own for
-//! every conversation in turn ([`mc_family::chat::turns`]); else the file says why it is left out. Parameters of sampling
-//! are those that the model's makers advise; without advice there are none.
+//! Ollama has its own template language. The template is written only if it gives the same text as the model's template
+//! for every conversation in turn ([`mc_family::chat::turns`]); otherwise the file states why it is omitted. The
+//! sampling parameters are those that the model's makers recommend; without a recommendation there are none.
 
 use mc_decoder::vocabulary::Vocabulary;
 use mc_family::chat::ollama;
@@ -12,7 +12,7 @@ use crate::ship::package::Package;
 use crate::ship::prompt::Prompt;
 use crate::source::about::DO_SAMPLE;
 
-/// The names of Ollama for those of `generation_config.json`.
+/// Ollama's names for the parameters of `generation_config.json`.
 const PARAMETERS: [(&str, &str); 5] = [
     ("temperature", "temperature"),
     ("top_k", "top_k"),
@@ -29,7 +29,7 @@ pub(crate) fn text(
     licenses: &[String],
 ) -> String {
     let mut text = format!("FROM ./{}\n", package.main_file());
-    // Ollama adds all adapters that it is given; of several an app wants one at a time.
+    // Ollama applies every adapter in the file. Of several adapters, an app uses one at a time.
     let mark = if package.adapters.len() > 1 { "# " } else { "" };
     for adapter in &package.adapters {
         text.push_str(&format!("{mark}ADAPTER ./{adapter}\n"));
@@ -46,7 +46,7 @@ pub(crate) fn text(
             text.push_str(&format!("PARAMETER stop {}\n", quoted(token)));
         }
     }
-    // Three quotes within a text would end it; such a text is in the bundle all the same.
+    // Three quotes inside a text would end it. The bundle contains such a text as a separate file anyway.
     for (index, license) in licenses.iter().enumerate() {
         if !license.contains("\"\"\"") && !licenses[..index].contains(license) {
             text.push_str(&format!("LICENSE \"\"\"{license}\"\"\"\n"));
@@ -67,7 +67,7 @@ fn template(turns: &Turns, has_date: bool) -> String {
     text
 }
 
-/// The advice of the model's makers in Ollama's words.
+/// The sampling parameters that the model's makers recommend, under Ollama's names.
 fn sampling(advice: &[(String, String)]) -> String {
     if advice.iter().any(|(name, value)| name == DO_SAMPLE && value == "false") {
         return "# `generation_config.json` says `do_sample: false`: the likeliest token is taken.\n\
@@ -81,7 +81,7 @@ fn sampling(advice: &[(String, String)]) -> String {
     advice.iter().filter_map(parameter).collect()
 }
 
-/// A text as a Modelfile holds it: nothing in quotes is escaped.
+/// A quoted text in a Modelfile; nothing in it is escaped.
 fn quoted(text: &str) -> String {
     if text.contains(['\n', '"']) { format!("\"\"\"{text}\"\"\"") } else { format!("\"{text}\"") }
 }

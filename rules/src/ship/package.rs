@@ -1,4 +1,4 @@
-//! The facts of a bundle that are known before anything is built; its documents say them.
+//! The facts of a bundle that are known before the build; its documents state them.
 
 use mc_digest::content_hash::ContentHash;
 use mc_exporter::identity::Identity;
@@ -13,14 +13,14 @@ pub(crate) const CARD: &str = "README.md";
 pub(crate) const MODELFILE: &str = "Modelfile";
 pub(crate) const CHECKSUMS: &str = "SHA256SUMS";
 
-/// Facts of a bundle about its model, all of them known before anything is built.
+/// Facts about the model of a bundle. All are known before the build.
 #[derive(Clone, ContentHash, Debug)]
 #[content("package")]
 pub(crate) struct Package {
     /// The target.
     #[content("target")]
     pub(crate) target: String,
-    /// The names of the model's files: one, or those that it is spread over, the first of which is to be opened.
+    /// The names of the model's files: one, or several if it is split; the first is the one to open.
     #[content("files")]
     pub(crate) files: Vec<String>,
     /// The format of these files.
@@ -38,13 +38,13 @@ pub(crate) struct Package {
     /// The types of its tensors.
     #[content("types")]
     pub(crate) types: Vec<TypeShare>,
-    /// What it ships to.
+    /// The device to which it ships.
     #[content("device")]
     pub(crate) device: Option<DeviceInfo>,
-    /// Tokens of context that the memory is estimated for.
+    /// Number of context tokens in the memory estimate.
     #[content("n-ctx")]
     pub(crate) n_ctx: u64,
-    /// What it needs.
+    /// Its estimated memory.
     #[content("memory")]
     pub(crate) memory: MemoryEstimate,
     /// Number of its parameters.
@@ -53,13 +53,13 @@ pub(crate) struct Package {
     /// The facts that are published about it.
     #[content("identity")]
     pub(crate) identity: Identity,
-    /// Its task, as model hubs name it.
+    /// Its task, in the terms of model hubs.
     #[content("pipeline-tag")]
     pub(crate) pipeline_tag: Option<String>,
-    /// The relation to its sources, as model hubs name it.
+    /// The relation to its sources, in the terms of model hubs.
     #[content("relation")]
     pub(crate) relation: &'static str,
-    /// Advice for sampling: names as in `generation_config.json`, and numbers as they stand there.
+    /// Recommended sampling parameters: names and numbers exactly as in `generation_config.json`.
     #[content("sampling")]
     pub(crate) sampling: Vec<(String, String)>,
     /// The names of the license texts.
@@ -68,18 +68,18 @@ pub(crate) struct Package {
     /// The checkpoints and the adapters.
     #[content("sources")]
     pub(crate) sources: Vec<SourceFacts>,
-    /// The text that it was calibrated on.
+    /// The text on which it was calibrated.
     #[content("calibration")]
     pub(crate) calibration: Option<String>,
-    /// Whether a verdict is among the inputs.
+    /// True if a verdict is among the inputs.
     #[content("has-gate")]
     pub(crate) has_gate: bool,
-    /// The files of adapters beside the model.
+    /// The adapter files next to the model.
     #[content("adapters")]
     pub(crate) adapters: Vec<String>,
 }
 
-/// A checkpoint or an adapter that the model was made of.
+/// A checkpoint or an adapter from which the model was made.
 #[derive(Clone, ContentHash, Debug)]
 #[content("source-facts")]
 pub(crate) struct SourceFacts {
@@ -92,19 +92,19 @@ pub(crate) struct SourceFacts {
     /// Its repository on Hugging Face.
     #[content("repository")]
     pub(crate) repository: Option<String>,
-    /// The revision that was taken.
+    /// The revision that was used.
     #[content("revision")]
     pub(crate) revision: Option<String>,
-    /// The address of that revision.
+    /// The URL of that revision.
     #[content("url")]
     pub(crate) url: Option<String>,
     /// The short name of its license.
     #[content("license")]
     pub(crate) license: Option<String>,
-    /// Whether it is a checkpoint and not an adapter.
+    /// True for a checkpoint, false for an adapter.
     #[content("is-checkpoint")]
     pub(crate) is_checkpoint: bool,
-    /// The names of its tensors, by which its digest is made.
+    /// The names of its tensors, from which its digest is computed.
     #[content("tensors")]
     pub(crate) tensors: Vec<String>,
 }
@@ -115,30 +115,30 @@ impl Package {
         self.files.first().map_or("", String::as_str)
     }
 
-    /// The input that is the first license text; the model and the verdict come before it.
+    /// The index of the first license text among the inputs, after the model and the verdict.
     pub(crate) fn first_license(&self) -> usize {
         1 + usize::from(self.has_gate)
     }
 
-    /// The input that is the first adapter.
+    /// The index of the first adapter among the inputs.
     pub(crate) fn first_adapter(&self) -> usize {
         self.first_license() + self.licences.len()
     }
 
-    /// Each of the model's files and the input that holds it.
+    /// Each of the model's files with the index of its input.
     pub(crate) fn model_inputs(&self) -> impl Iterator<Item = (&str, usize)> {
         let first = if self.files.len() == 1 { 0 } else { self.first_shard() };
         self.files.iter().map(String::as_str).zip(first..)
     }
 
-    /// The input that is the first of several files of the model.
+    /// The index of the first of the model's files among the inputs, if there are several.
     fn first_shard(&self) -> usize {
         self.first_adapter() + self.adapters.len()
     }
 
-    /// The input that is the first tensor of the sources.
+    /// The index of the first tensor of the sources among the inputs.
     pub(crate) fn first_source(&self) -> usize {
-        // The whole file is one of the model's files where that is alone.
+        // A single file is input 0, which is already counted.
         self.first_shard() + if self.files.len() == 1 { 0 } else { self.files.len() }
     }
 
@@ -152,19 +152,19 @@ impl Package {
         names
     }
 
-    /// The license as model hubs name it: `other` where there are only texts.
+    /// The license in the terms of model hubs: `other` if there are only texts.
     pub(crate) fn license(&self) -> Option<&str> {
         let texts = (!self.licences.is_empty()).then_some("other");
         self.identity.license.as_deref().or(texts)
     }
 
-    /// The address of the license's text: the published one, or the first text of the bundle.
+    /// The address of the license's text: the published one, or the first license file of the bundle.
     pub(crate) fn license_link(&self) -> Option<&str> {
         let text = self.licences.first().filter(|_| self.license() == Some("other"));
         self.identity.license_link.as_deref().or(text.map(String::as_str))
     }
 
-    /// The names by which model hubs know the checkpoints that it was made of.
+    /// The names of the checkpoints from which it was made, as on model hubs.
     pub(crate) fn base_models(&self) -> Vec<&str> {
         let checkpoints = self.sources.iter().filter(|source| source.is_checkpoint);
         let mut names: Vec<&str> = Vec::new();
@@ -177,7 +177,7 @@ impl Package {
         names
     }
 
-    /// Its task: all models here write text.
+    /// Its task; by default text generation, because all supported models generate text.
     pub(crate) fn pipeline_tag(&self) -> &str {
         self.pipeline_tag.as_deref().unwrap_or("text-generation")
     }

@@ -1,4 +1,4 @@
-//! The chat of a model that ships: its template for Ollama, the tokens that end an answer, and an example of a prompt.
+//! The chat of a shipped model: its template for Ollama, the tokens that end an answer, and an example of a prompt.
 
 use mc_decoder::vocabulary::{TokenType, Vocabulary};
 use mc_family::chat::turns::{Ends, NoTurns, Turns};
@@ -8,28 +8,28 @@ use mc_family::error::FamilyError;
 /// The message of the example.
 pub(crate) const MESSAGE: &str = "Hello!";
 
-/// The function by which chat templates ask for the date.
+/// The function with which chat templates request the date.
 const DATE: &str = "strftime_now";
 
-/// What a bundle says about the chat of its model.
+/// The chat properties that a bundle states.
 pub(crate) struct Prompt {
-    /// The texts around messages, or why there are none; nothing without a chat template.
+    /// The texts around messages, or the reason why there are none; `None` without a chat template.
     pub(crate) turns: Option<Result<Turns, String>>,
-    /// The text that the model reads for [`MESSAGE`].
+    /// The model's input for [`MESSAGE`].
     pub(crate) example: Option<String>,
     /// Tokens that end an answer.
     pub(crate) stop: Vec<u32>,
-    /// Tells whether the template asks for the date, which is fixed here.
+    /// True if the template uses the date, which is fixed here.
     pub(crate) has_date: bool,
 }
 
 impl Prompt {
     /// Reads the chat template of a vocabulary.
     ///
-    /// * `place`: the file or key that it stands in, in quotes
+    /// * `place`: the file or key that contains it, in quotes
     ///
     /// # Errors
-    /// When the template exceeds a limit. One that fails otherwise is left out with the reason.
+    /// Fails if the template exceeds a limit. Any other failure is recorded as the reason why there are no texts.
     pub(crate) fn new(vocabulary: &Vocabulary, place: &str) -> Result<Self, FamilyError> {
         let stop = vocabulary.special.stop.clone();
         let Some(source) = vocabulary.chat_template.as_deref() else {
@@ -57,7 +57,7 @@ impl Prompt {
     }
 }
 
-/// The tokens that end an answer: those of the vocabulary, and the one that the template writes after an answer.
+/// Returns the tokens that end an answer: the vocabulary's, and the one that the template writes after an answer.
 fn stop_tokens(vocabulary: &Vocabulary, mut stop: Vec<u32>, turns: Option<&Turns>) -> Vec<u32> {
     let after = turns.map_or("", |turns| turns.next_user.as_str());
     let tokens = (0..).zip(vocabulary.tokens.iter().zip(&vocabulary.types));

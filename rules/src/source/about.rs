@@ -1,8 +1,9 @@
-//! Facts about a model besides its weights: its name, what its makers publish about it, and their advice for sampling.
+//! Facts about a model besides its weights: its name, the facts that its makers publish, and its recommended sampling
+//! parameters.
 //!
-//! A checkpoint's facts are those that llama.cpp's converter finds: in its model card, in the repository that it comes
-//! from, and in its names. They are true of a plain conversion. A model whose weights were changed has a name of its own,
-//! and keeps what is still true: license, languages, tags and parents.
+//! A checkpoint has the facts that llama.cpp's converter finds in its model card, in its repository, and in its names.
+//! They apply to a plain conversion. A model whose weights were changed gets its own name and keeps only the facts that
+//! still hold: license, languages, tags and parents.
 
 use mc_exporter::identity::{Identity, Parent};
 use mc_ir::label::Label;
@@ -15,19 +16,19 @@ use crate::source::model_id::{ModelId, hub_path, title};
 /// Facts about a model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct About {
-    /// Its name, for people.
+    /// Its display name.
     pub title: String,
     /// The facts that its makers publish.
     pub identity: Identity,
-    /// Its task, as model hubs name it.
+    /// Its task, in the terms of model hubs.
     pub pipeline_tag: Option<String>,
-    /// Advice for sampling: names as in `generation_config.json`, and numbers as they stand there.
+    /// Recommended sampling parameters: names and numbers exactly as in `generation_config.json`.
     pub sampling: Vec<(String, String)>,
-    /// The change of the weights since they were published.
+    /// The change to the weights since their publication.
     pub change: Change,
 }
 
-/// What was done to the weights of a model.
+/// A change to the published weights of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Change {
     /// Nothing.
@@ -42,22 +43,22 @@ pub enum Change {
 /// A published source of a model: a checkpoint or an adapter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Its name, for people.
+    /// Its display name.
     pub title: String,
     /// The organization that published it.
     pub organization: Option<String>,
     /// Its repository on Hugging Face.
     pub repository: Option<String>,
-    /// The revision that was taken: a commit, or the digest of an artifact.
+    /// The revision that was used: a commit, or the digest of an artifact.
     pub revision: Option<String>,
-    /// The address of that revision.
+    /// The URL of that revision.
     pub url: Option<String>,
     /// The short name of its license.
     pub license: Option<String>,
 }
 
 impl Published {
-    /// The source that an origin names, with the facts of a model card.
+    /// Returns the source that an origin names, with the facts of a model card.
     pub(crate) fn new(title: &str, identity: &Identity, origin: Option<&Origin>) -> Self {
         let published = Self {
             title: title.to_owned(),
@@ -86,7 +87,7 @@ impl Published {
         }
     }
 
-    /// The source with the repository that an adapter names as its base, where no origin names one.
+    /// Returns the source; if no origin names a repository, its repository is the base that the adapter names.
     pub(crate) fn known_as(mut self, repository: &str) -> Self {
         let is_repository = repository.matches('/').count() == 1
             && !repository.starts_with(['/', '.'])
@@ -98,7 +99,7 @@ impl Published {
         self
     }
 
-    /// The source as a parent of a model.
+    /// Returns the source as a parent of a model.
     pub(crate) fn parent(&self) -> Parent {
         if let Some(repository) = &self.repository {
             return ModelId::parent(repository, None);
@@ -112,13 +113,13 @@ impl Published {
     }
 }
 
-/// The places that name a checkpoint, the most trusted first.
+/// The places that may name a checkpoint, in descending order of reliability.
 pub(crate) struct Names<'a> {
     /// The front matter of its model card.
     pub(crate) card: &'a FrontMatter,
     /// Its origin.
     pub(crate) origin: Option<&'a Origin>,
-    /// The name in its configuration.
+    /// Its name in its configuration.
     pub(crate) configured: Option<&'a str>,
     /// Its folder.
     pub(crate) folder: &'a str,
@@ -129,7 +130,7 @@ pub(crate) struct Names<'a> {
 }
 
 impl Names<'_> {
-    /// The name of the checkpoint and the facts about it.
+    /// Returns the name of the checkpoint and the facts about it.
     pub(crate) fn identity(&self) -> (String, Identity) {
         let mut identity = of_card(self.card, Some(self.n_parameters));
         let mut name = first_text(self.card, &["name", "model_name"]);
@@ -151,7 +152,7 @@ impl Names<'_> {
         (name.unwrap_or_else(|| title(&self.label.name)), identity)
     }
 
-    /// The same as the facts about a model that was not changed.
+    /// Returns the same as the facts about an unchanged model.
     pub(crate) fn about(&self) -> About {
         let (title, identity) = self.identity();
         About { title, identity, ..About::default() }
@@ -162,7 +163,7 @@ impl Names<'_> {
             Some(Origin::HuggingFace { repository, .. }) => Some(repository.as_str()),
             _ => None,
         };
-        // A path on somebody's machine is not a name.
+        // A local path is not a name.
         let configured = self.configured.filter(|name| name.matches('/').count() <= 1 && !name.is_empty());
         // A folder that states a size is named after the model; others have names such as `base`.
         let is_model = |folder: &&str| ModelId::parse(folder, Some(self.n_parameters)).size_label.is_some();
@@ -172,10 +173,10 @@ impl Names<'_> {
 }
 
 impl About {
-    /// The facts about a model with adapters added to it.
+    /// Returns the facts about a model with adapters added to it.
     ///
     /// * `name`: the target that adds them
-    /// * `adapters`: the name of each, and its model card
+    /// * `adapters`: the name and the model card of each
     pub(crate) fn adapted(&self, name: &Label, adapters: &[(String, FrontMatter)]) -> Self {
         let mut identity = kept(&self.identity);
         let mut of_adapters: Vec<String> = Vec::new();
@@ -199,7 +200,7 @@ impl About {
         Self { title: title(name), identity, change: Change::Adapted, ..self.clone() }
     }
 
-    /// The facts about a blend of models, of which this is the leading one.
+    /// Returns the facts about a blend in which this model is the leading one.
     pub(crate) fn blended<'a>(&self, name: &Label, models: impl Iterator<Item = &'a Self>) -> Self {
         let mut identity = kept(&self.identity);
         for model in models {
@@ -216,7 +217,7 @@ impl About {
     }
 }
 
-/// The facts that stay true when the weights of a model change.
+/// Returns the facts that still hold after the weights of a model change.
 fn kept(identity: &Identity) -> Identity {
     Identity {
         basename: identity.basename.clone(),
@@ -252,7 +253,7 @@ fn join_parents(parents: &mut Vec<Parent>, others: &[Parent]) {
     }
 }
 
-/// The facts in a model card.
+/// Returns the facts in a model card.
 pub(crate) fn of_card(card: &FrontMatter, n_parameters: Option<u64>) -> Identity {
     let text = |keys: &[&str]| first_text(card, keys);
     let parents = |keys: &[&str]| -> Vec<Parent> {
@@ -289,7 +290,7 @@ fn first_text(card: &FrontMatter, keys: &[&str]) -> Option<String> {
     keys.iter().find_map(|key| card.text(key)).map(str::to_owned)
 }
 
-/// The advice of `generation_config.json` for sampling.
+/// Returns the recommended sampling parameters in `generation_config.json`.
 pub(crate) fn sampling(config: &Value) -> Vec<(String, String)> {
     let number = |key: &str| config.get(key).filter(|value| value.is_number()).map(Value::to_string);
     let switch = config.get("do_sample").and_then(Value::as_bool).map(|flag| flag.to_string());
@@ -297,10 +298,10 @@ pub(crate) fn sampling(config: &Value) -> Vec<(String, String)> {
     switch.map(|flag| (DO_SAMPLE.to_owned(), flag)).into_iter().chain(numbers).collect()
 }
 
-/// The switch of sampling; without it the likeliest token is taken.
+/// The key that turns sampling on; without sampling, the most likely token is chosen.
 pub(crate) const DO_SAMPLE: &str = "do_sample";
 
-/// The numbers that sampling takes, as `generation_config.json` names them.
+/// The numeric sampling parameters, named as in `generation_config.json`.
 pub(crate) const SAMPLING: [&str; 5] = ["temperature", "top_k", "top_p", "min_p", "repetition_penalty"];
 
 #[cfg(test)]
@@ -319,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_the_cards_or_the_repositorys_or_the_targets() {
+    fn a_name_comes_from_the_card_the_repository_or_the_target() {
         let (empty, label) = (FrontMatter::default(), label("roadtrip-base"));
         let name = |names: Names<'_>| names.identity().0;
         assert_eq!(name(names(&empty, &label)), "Roadtrip Base");
@@ -340,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn an_adapted_model_keeps_what_is_still_true() {
+    fn an_adapted_model_keeps_the_facts_that_still_hold() {
         let card = "---\nlicense: mit\nversion: v1\nlanguage: en\nbasename: Road\nbase_model: a/b\n---\n";
         let base = About { identity: of_card(&FrontMatter::parse(card), None), ..About::default() };
         let tone = |card: &str| vec![("tone".to_owned(), FrontMatter::parse(card))];
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn advice_for_sampling_is_taken_as_it_stands() {
+    fn sampling_parameters_are_copied_unchanged() {
         let config =
             json!({"do_sample": true, "temperature": 0.6, "top_k": 20, "top_p": "x", "eos_token_id": 3});
         let pairs = [("do_sample", "true"), ("temperature", "0.6"), ("top_k", "20")];

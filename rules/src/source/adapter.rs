@@ -41,11 +41,11 @@ pub struct AdapterInfo {
     pub tokenizer: Option<AdapterTokenizer>,
     /// License texts, each with the name that a bundle gives it.
     pub licences: Vec<(Source, String)>,
-    /// Tells whether the declaration overrules the base that its configuration names.
+    /// True if the declaration overrides the base that its configuration names.
     pub(crate) is_of_any_base: bool,
     /// The front matter of its model card.
     pub(crate) card: FrontMatter,
-    /// What is published about it.
+    /// The published facts about it.
     pub published: Published,
 }
 

@@ -122,7 +122,8 @@ impl Rule for Checkpoint {
     }
 }
 
-/// The advice of `generation_config.json` for sampling; a file that is broken is an error of whoever reads its tokens.
+/// Returns the recommended sampling parameters in `generation_config.json`. If the file is corrupt, the code that reads
+/// its tokens reports the error.
 fn advice(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(String, String)> {
     let is_there = names.iter().any(|name| name == GENERATION_CONFIG);
     let bytes = is_there.then(|| ctx.read(&joined(folder, GENERATION_CONFIG)).ok()).flatten();
@@ -132,7 +133,7 @@ fn advice(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(String,
 
 const GENERATION_CONFIG: &str = "generation_config.json";
 
-/// What the checkpoint is called: by its makers, and as a folder.
+/// The names of the checkpoint: the one in its configuration, and that of its folder.
 fn known_as(config: &serde_json::Value, folder: &str) -> Vec<String> {
     let made_as = config.get("_name_or_path").and_then(serde_json::Value::as_str);
     let folder = folder.rsplit('/').next().unwrap_or(folder);

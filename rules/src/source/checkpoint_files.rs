@@ -112,15 +112,15 @@ impl Reader<'_> {
     }
 }
 
-/// The front matter of the model card in a folder; empty where there is none.
+/// Returns the front matter of the model card in a folder; empty if there is no card.
 pub(crate) fn front_matter(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> FrontMatter {
     const CARD: &str = "README.md";
-    // A card that cannot be read says nothing, as one that is not there.
+    // An unreadable card is treated like a missing one.
     let card = names.iter().any(|name| name == CARD).then(|| ctx.read(&joined(folder, CARD)).ok()).flatten();
     card.map_or_else(FrontMatter::default, |card| FrontMatter::parse(&String::from_utf8_lossy(&card)))
 }
 
-/// The license texts of a folder, each with the name that a bundle gives it.
+/// Returns the license texts of a folder, each with its name in a bundle.
 pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
     names
         .iter()

@@ -171,10 +171,10 @@ impl Rule for Dataset {
     }
 }
 
-/// Longer files are looked at when they are joined: what is read here is read again at every change.
+/// Longer files are checked when they are joined, because a file that is read here is read again after every change.
 const MAX_LOOKED_AT: u64 = 4096;
 
-/// Tells whether a short file has nothing but white space.
+/// Returns true if a short file contains only white space.
 fn is_blank(ctx: &dyn RuleContext, path: &str) -> bool {
     let n_bytes = ctx.read_head(path, HeadFormat::Nothing).map_or(u64::MAX, |head| head.n_bytes);
     n_bytes <= MAX_LOOKED_AT

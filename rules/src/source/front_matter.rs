@@ -1,8 +1,8 @@
 //! The front matter of a model card (`README.md`): texts and lists of texts between two lines of `---`.
 //!
-//! Reads the part of YAML that cards have: `key: text`, quoted or not, `key: [a, b]`, lists of `- item`, and block
-//! scalars. Mappings below a key, such as `model-index`, are skipped. It never fails: what it does not understand is not
-//! there, because a card is written for people and no model depends on it.
+//! Reads the subset of YAML that cards use: `key: text`, quoted or not, `key: [a, b]`, lists of `- item`, and block
+//! scalars. Mappings below a key, such as `model-index`, are skipped. Parsing never fails, and skips everything that it
+//! does not support, because cards are written for people and no model depends on them.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ enum Entry {
 }
 
 impl FrontMatter {
-    /// Reads the front matter of a card; empty where there is none.
+    /// Parses the front matter of a card; empty if there is none.
     pub(crate) fn parse(card: &str) -> Self {
         let mut lines = card.lines().peekable();
         if lines.next().map(str::trim_end) != Some("---") {
@@ -39,7 +39,7 @@ impl FrontMatter {
         Self(entries)
     }
 
-    /// The text of a key.
+    /// Returns the text of a key.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         match self.0.get(key)? {
             Entry::Text(text) => Some(text),
@@ -47,7 +47,7 @@ impl FrontMatter {
         }
     }
 
-    /// The texts of a key: one, or those of a list.
+    /// Returns the texts of a key: a single one, or those of a list.
     pub(crate) fn texts(&self, key: &str) -> &[String] {
         match self.0.get(key) {
             Some(Entry::Text(text)) => std::slice::from_ref(text),
@@ -56,13 +56,13 @@ impl FrontMatter {
         }
     }
 
-    /// Tells whether there is a key.
+    /// Returns true if the key exists.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
 }
 
-/// Tells whether a line belongs to the key above it.
+/// Returns true if a line belongs to the key above it.
 fn is_below(line: &str) -> bool {
     let is_item = line.starts_with("- ") || line.trim_end() == "-";
     is_item || line.starts_with([' ', '\t', ']']) || line.trim().is_empty() || line.starts_with('#')
@@ -95,14 +95,14 @@ fn entry(value: &str, below: &[&str]) -> Option<Entry> {
     }
 }
 
-/// A block scalar; it ends with a line end unless its indicator has a `-`.
+/// Parses a block scalar. It ends with a line break unless its indicator contains a `-`.
 fn block(indicator: &str, below: &[&str], joint: &str) -> Option<Entry> {
     let lines: Vec<&str> = below.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect();
     let end = if indicator.contains('-') { "" } else { "\n" };
     (!lines.is_empty()).then(|| Entry::Text(lines.join(joint) + end))
 }
 
-/// The items of a list in brackets: commas within quotes part nothing.
+/// Splits a list in brackets into its items; commas inside quotes do not separate items.
 fn flow_items(text: &str) -> Vec<String> {
     let (mut items, mut item, mut quote) = (Vec::new(), String::new(), None);
     for letter in text.chars() {
@@ -121,7 +121,7 @@ fn flow_items(text: &str) -> Vec<String> {
     items
 }
 
-/// The text of a scalar; none for a mapping, for nothing and for `null`.
+/// Returns the text of a scalar; `None` for a mapping, an empty value and `null`.
 fn scalar(value: &str) -> Option<String> {
     let value = value.trim();
     if let Some(quoted) = value.strip_prefix('\'') {
@@ -130,7 +130,7 @@ fn scalar(value: &str) -> Option<String> {
     }
     if value.starts_with('"') {
         let end = value.rfind('"').filter(|end| *end > 0)?;
-        // The escapes of JSON are those that cards have.
+        // The escape sequences in cards are those of JSON.
         return serde_json::from_str(&value[..=end]).ok();
     }
     let value = value.split(" #").next().unwrap_or(value).trim_end();
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_card_says_what_its_front_matter_says() {
+    fn the_front_matter_of_a_card_is_parsed() {
         let card = "---\nlicense: other  # see below\nlicense_name: 'it''s mine'\nlanguage:\n- en\n- no # Norwegian\n\
                     tags: [car, \"a, b\",\n  voice]\nbase_model:\n  - meta-llama/Llama-3.2-1B\nmodel-index:\n- name: x\n  \
                     results:\n  - task: y\nempty:\nnothing: null\ndescription: >-\n  One\n  sentence.\nlicense_link: https://a.b/c\n\
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_without_front_matter_says_nothing() {
+    fn a_card_without_front_matter_is_empty() {
         for card in ["", "# A\nlicense: mit\n", "---", "---\n:\n- \n[\n---", "text\n---\nlicense: mit\n---\n"]
         {
             assert_eq!(FrontMatter::parse(card), FrontMatter::default(), "{card:?}");
@@ -172,7 +172,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_text_is_read(card in "---\n[-a:\\[\\]'\"|>{}# \n\t,é]{0,200}") {
+        fn any_text_is_parsed_without_a_failure(card in "---\n[-a:\\[\\]'\"|>{}# \n\t,é]{0,200}") {
             FrontMatter::parse(&card);
         }
     }

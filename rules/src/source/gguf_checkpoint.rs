@@ -109,7 +109,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
     Ok(Providers::default().with(info))
 }
 
-/// The facts that the keys state, and those of a model card beside the file that they leave open.
+/// Returns the facts in the keys, completed by those of a model card next to the file.
 fn identity(whole: &Gguf, card: &FrontMatter, origin: Option<&Origin>) -> Identity {
     let (keys, card) = (identity_keys::identity(whole), of_card(card, None));
     let is_licensed = keys.license.is_some();
@@ -131,7 +131,7 @@ fn identity(whole: &Gguf, card: &FrontMatter, origin: Option<&Origin>) -> Identi
     identity
 }
 
-/// The advice for sampling in the keys, with the names of `generation_config.json`.
+/// Returns the recommended sampling parameters in the keys, named as in `generation_config.json`.
 fn sampling(whole: &Gguf) -> Vec<(String, String)> {
     let names = ["temp", "top_k", "top_p", "min_p", "penalty_repeat"];
     let number = |key: &str| match whole.key(&format!("general.sampling.{key}"))? {
@@ -142,7 +142,7 @@ fn sampling(whole: &Gguf) -> Vec<(String, String)> {
     advice.filter_map(|(name, key)| Some(((*name).to_owned(), number(key)?))).collect()
 }
 
-/// The license texts beside the file, and those of the folder that is declared.
+/// Returns the license texts next to the file, and those of the declared folder.
 fn all_licenses(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
     let mut found = licences(ctx, folder, names);
     let declared = crate::source::origin::folder(ctx).map(|(folder, _)| folder).unwrap_or_default();
@@ -157,7 +157,7 @@ fn all_licenses(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(S
     found
 }
 
-/// The files that a path stands for.
+/// Returns the files that a path denotes.
 fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<RuleError>> {
     let Some(of_series) = SeriesPlace::of(path) else { return Ok(vec![path.to_owned()]) };
     if of_series.number == 1 {
@@ -171,7 +171,7 @@ fn series(place: Place, path: &str) -> Result<Vec<String>, Vec<RuleError>> {
     ])
 }
 
-/// Returns the head of a file, and the file's length.
+/// Returns the head of a file and the length of the file.
 fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), Vec<RuleError>> {
     let head = ctx.read_head(path, HeadFormat::Beginning).map_err(|error| {
         let rule_error = source_error(place, "checkpoint::gguf", &error);
@@ -188,7 +188,7 @@ fn head(ctx: &dyn RuleContext, place: Place, path: &str) -> Result<(Gguf, u64), 
     Ok((gguf, head.n_bytes))
 }
 
-/// Joins the heads of a series into that of one file.
+/// Joins the heads of a series into the head of a single file.
 fn whole(mut heads: Vec<Gguf>) -> Result<Gguf, String> {
     if heads.len() == 1 {
         return Ok(heads.swap_remove(0));

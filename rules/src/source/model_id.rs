@@ -1,7 +1,7 @@
-//! What the name of a model in a hub says about it: `meta-llama/Llama-3.2-1B-Instruct` is an organization, a base name, a size
-//! and a purpose.
+//! Parses the name of a model on a hub: `meta-llama/Llama-3.2-1B-Instruct` consists of an organization, a base name, a
+//! version, a size and a purpose.
 //!
-//! The rules of thumb are those of llama.cpp's converter, so that the same checkpoint gets the same facts from both.
+//! The heuristics are those of llama.cpp's converter, so that both derive the same facts from the same checkpoint.
 //!
 //! Source: `Metadata.get_model_id_components` and `id_to_title` in `metadata.py` of gguf-py, llama.cpp.
 
@@ -17,9 +17,9 @@ pub(crate) struct ModelId {
     pub(crate) name: String,
     /// The organization.
     pub(crate) organization: Option<String>,
-    /// The name that all sizes and versions share.
+    /// The name shared by all sizes and versions.
     pub(crate) basename: Option<String>,
-    /// The purpose that it was trained further for.
+    /// The purpose of the fine-tuning.
     pub(crate) finetune: Option<String>,
     /// The version.
     pub(crate) version: Option<String>,
@@ -33,7 +33,7 @@ struct Kinds {
     size: bool,
     finetune: bool,
     version: bool,
-    /// A type of numbers, which is said elsewhere.
+    /// A data type, which other facts state.
     number: bool,
 }
 
@@ -66,12 +66,12 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
 });
 
 impl ModelId {
-    /// Takes a name apart.
+    /// Splits a name into its parts.
     ///
-    /// * `n_parameters`: the size of the model, if known; a label that is far from it is a length of context
+    /// * `n_parameters`: the size of the model, if known; a label that is far from it is taken for a context length
     pub(crate) fn parse(id: &str, n_parameters: Option<u64>) -> Self {
         if id.contains(' ') {
-            // A sentence rather than a name of a hub.
+            // A sentence rather than a model name.
             return Self { name: id.to_owned(), ..Self::default() };
         }
         let (organization, name) = match id.split_once('/') {
@@ -92,7 +92,7 @@ impl ModelId {
         let joined = |is_kind: fn(Kinds) -> bool| join(&parts, is_kind);
         let (size_label, finetune) = (joined(|kinds| kinds.size), joined(|kinds| kinds.finetune));
         let version = joined(|kinds| kinds.version && !kinds.basename);
-        // A name without any of these is too ambiguous to have a base.
+        // A name with none of these parts is too ambiguous to have a base name.
         let is_clear = size_label.is_some() || finetune.is_some() || version.is_some();
         Self {
             name: name.to_owned(),
@@ -104,7 +104,7 @@ impl ModelId {
         }
     }
 
-    /// The model as a parent of others: in titles, with the address of its repository on Hugging Face.
+    /// Returns the model as a parent of others: names as titles, with the URL of its repository on Hugging Face.
     pub(crate) fn parent(id: &str, n_parameters: Option<u64>) -> Parent {
         const HUB: &str = "https://huggingface.co/";
         let is_address = ["http://", "https://", "ssh://"].iter().any(|scheme| id.starts_with(scheme));
@@ -125,7 +125,7 @@ impl ModelId {
     }
 }
 
-/// The path of a repository at an address of Hugging Face.
+/// Returns the repository's path in a URL of Hugging Face.
 pub(crate) fn hub_path(address: &str) -> Option<&str> {
     let rest = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"))?;
     let path = rest.strip_prefix("huggingface.co/")?;
@@ -133,13 +133,13 @@ pub(crate) fn hub_path(address: &str) -> Option<&str> {
     is_repository.then_some(path)
 }
 
-/// A name as people write it: `llama-3.2-1b` is `Llama 3.2 1b`.
+/// Converts a name to a display name: `llama-3.2-1b` becomes `Llama 3.2 1b`.
 pub(crate) fn title(id: &str) -> String {
     let words = id.split(|letter: char| letter == '-' || letter.is_whitespace());
     words.filter(|word| !word.is_empty()).map(titled).collect::<Vec<_>>().join(" ")
 }
 
-/// A word with capitals, unless it has some, or is a version or begins with a digit.
+/// Capitalizes a word, unless it has capitals, is a version or begins with a digit.
 fn titled(word: &str) -> String {
     let is_lower = word.chars().any(char::is_lowercase) && !word.chars().any(char::is_uppercase);
     let is_version = word.strip_prefix('v').is_some_and(|rest| {
@@ -178,7 +178,7 @@ fn annotate(index: usize, (part, kinds): &mut (String, Kinds), n_parameters: Opt
     }
 }
 
-/// A size in the usual form: `7b1` is `7.1B`.
+/// Normalizes a size: `7b1` becomes `7.1B`.
 fn size_label(part: &str) -> String {
     let mut letters: Vec<char> = part.replace('_', ".").chars().collect();
     if let [.., suffix, digit] = letters[..]
@@ -197,7 +197,7 @@ fn size_label(part: &str) -> String {
     letters.into_iter().collect()
 }
 
-/// Tells whether a label is far from the size of the model.
+/// Returns true if a label is far from the size of the model.
 fn is_far(label: &str, n_parameters: u64) -> bool {
     let (count, suffix) = label.split_at(label.len() - 1);
     let power = " KMBT".find(suffix).filter(|power| *power > 0);
@@ -207,7 +207,7 @@ fn is_far(label: &str, n_parameters: u64) -> bool {
     (labeled - n_parameters).abs() > (7.0 * n_parameters / 8.0).floor()
 }
 
-/// Words such as `small` are no sizes where a number is.
+/// If a part contains a number, words such as `small` do not count as sizes.
 fn prefer_numbers(parts: &mut [(String, Kinds)]) {
     let has_number =
         |(part, kinds): &(String, Kinds)| kinds.size && part.contains(|letter: char| letter.is_ascii_digit());
@@ -241,7 +241,7 @@ fn find_basename(parts: &mut [(String, Kinds)]) {
 fn join(parts: &[(String, Kinds)], is_kind: impl Fn(Kinds) -> bool) -> Option<String> {
     let mut found: Vec<&str> = Vec::new();
     for (part, kinds) in parts {
-        // A size that a name repeats counts once.
+        // A size that occurs twice in a name counts once.
         if is_kind(*kinds) && !(kinds.size && found.contains(&part.as_str())) {
             found.push(part);
         }
@@ -263,9 +263,9 @@ mod tests {
         format!("{name}: {}\n", all.join(" "))
     }
 
-    /// The answers are those of gguf-py 0.17.
+    /// The expected values are those of gguf-py 0.17.
     #[test]
-    fn names_are_taken_apart_as_the_converter_does() {
+    fn names_are_split_like_in_the_converter() {
         let ids = [
             "Mistral",
             "meta-llama/Llama-2-7b-hf",

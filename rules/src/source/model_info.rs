@@ -27,9 +27,9 @@ pub(crate) const VOCABULARY: &str = "vocabulary";
 pub struct ModelInfo {
     /// The name of its target, for messages and measurements.
     pub name: String,
-    /// What is published about it.
+    /// The published facts about it.
     pub about: Arc<About>,
-    /// What its checkpoint is called elsewhere: in its own configuration, and as a folder.
+    /// Other names of its checkpoint: the one in its configuration, and that of its folder.
     pub known_as: Vec<String>,
     /// True if its weights were quantized before, so they have lost precision already.
     pub is_quantized: bool,
@@ -122,14 +122,14 @@ pub struct Lineage {
     pub role: String,
     /// Its target.
     pub label: Label,
-    /// What is published about it.
+    /// The published facts about it.
     pub published: Published,
-    /// Its tensors: name in the file, and where the bytes are.
+    /// Its tensors: the name in the file, and the location of the bytes.
     pub tensors: Vec<(String, Source)>,
 }
 
 impl Lineage {
-    /// Tells whether it is a checkpoint, and not an adapter of one.
+    /// Returns true for a checkpoint, false for an adapter.
     pub fn is_checkpoint(&self) -> bool {
         !self.role.split('.').any(|part| part == "adapter")
     }

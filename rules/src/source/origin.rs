@@ -1,8 +1,9 @@
 //! Location of the files of a `checkpoint` or an `adapter`: a folder of the package (`dir`), or a remote
 //! origin (`hf`, `http`, `oci`), from which they were fetched.
 //!
-//! Nothing is fetched here: the analysis knows in which folder fetched files are. Origins are part of the actions alone
-//! that write them into files; the bytes of the files are part of all that read them.
+//! This module downloads nothing: the analysis locates the folder of the fetched files. An origin is part of the key
+//! only of actions that write it into files; the bytes of the files are part of the key of every action that reads
+//! them.
 
 use mc_gguf::split::Place as SeriesPlace;
 use mc_ir::attribute::{Place, Placed, Record, Value};
@@ -47,7 +48,7 @@ pub(crate) static HUGGING_FACE: NodeSchema = NodeSchema {
     properties: &[PropertySchema {
         name: "revision",
         value: ValueKind::Text,
-        // A revision that may move is refused later, with the commit to write; the default is this branch.
+        // A movable revision is rejected later, with the commit to write instead; the default is this branch.
         presence: Presence::Default("main"),
         doc: "The commit, 40 hexadecimal digits.",
     }],

@@ -95,7 +95,7 @@ fn sharded(
     let mut tensors = Vec::new();
     for name in names {
         if !files.contains(name) {
-            let message = format!("The index lists the shard `{name}`, which is not there; fetch it");
+            let message = format!("The index lists the shard `{name}`, which does not exist; fetch it");
             return Err(rule_error(message).into_iter().map(RuleError::absence).collect());
         }
         tensors.extend(file_tensors(ctx, place, &joined(folder, name))?);
@@ -140,14 +140,14 @@ fn file_tensors(
     Ok(by_name(header.tensors.into_iter().map(tensor).collect()))
 }
 
-/// The error of a file of weights that cannot be read. One that is listed and not there, such as a link to a cache that
-/// was cleared, is only absent.
+/// Creates the error for a weight file that cannot be read. A file that is listed but does not exist, such as a link
+/// into a cleared cache, is reported as absent.
 fn unreadable(place: Place, error: &SourceError) -> RuleError {
     let rule_error = source_error(place, "weights::unreadable", error);
     if error.is_missing { rule_error.absence() } else { rule_error }
 }
 
-/// As the safetensors library lists them. The bytes stand in another order where a file mixes types.
+/// The order of the safetensors library. The order of the bytes differs if a file mixes types.
 fn by_name(mut tensors: Vec<StoredTensor>) -> Vec<StoredTensor> {
     tensors.sort_by(|a, b| a.name.cmp(&b.name));
     tensors

@@ -33,7 +33,7 @@ static BASE: NodeSchema = NodeSchema {
     children: &[],
 };
 
-/// An adapter and its factor; for this rule and for `model`.
+/// An adapter and its scale; for this rule and for `model`.
 pub(crate) static ADAPTER: NodeSchema = NodeSchema {
     name: "adapter",
     doc: "An adapter to add; several are added in the order in which they are written.",
@@ -101,7 +101,8 @@ impl Rule for Merge {
         }
         match merging {
             Some(Merging { info, weights, cards, .. }) if rule_errors.is_empty() => {
-                // Whoever gave leave need not do so again for what is made of the merge.
+                // A user who permitted quantized weights for this merge need not do so again for targets that use the
+                // merge.
                 let info = ModelInfo {
                     about: info.about.adapted(ctx.label(), &cards).into(),
                     weights: weights.finish().into(),

@@ -13,10 +13,10 @@ use crate::url::Url;
 /// Address of Hugging Face.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
-/// Patterns of texts that a repository need not have.
+/// Patterns of optional text files in a repository.
 const OPTIONAL: [&str; 3] = ["LICENSE*", "LICENCE*", "NOTICE*"];
 
-/// What a checkpoint does not need: weights of other kinds, which are pickled or doubled, and pictures.
+/// Files that a checkpoint does not need: weights in other formats, which are pickled or duplicates, and images.
 const UNWANTED: [&str; 22] = [
     ".bin",
     ".pth",

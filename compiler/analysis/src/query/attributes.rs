@@ -3,12 +3,12 @@
 use mc_ir::attribute::{Placed, Record, Value};
 use mc_ir::label::Label;
 
-/// The values of an attribute as texts, each as it would be written: of a property its value, of a child its arguments.
+/// The values of an attribute as text, as they are written: the value of a property, the arguments of a child.
 pub(crate) fn texts(record: &Record, name: &str) -> Vec<String> {
     values(record, name).into_iter().map(text).collect()
 }
 
-/// The labels in an attribute, also those in properties and children of it.
+/// The labels in an attribute, including those in its properties and children.
 pub(crate) fn labels(record: &Record, name: &str) -> Vec<Label> {
     let property = record.property(name).and_then(|placed| placed.value.as_label()).cloned();
     let children = record.children(name).iter().flat_map(Record::labels).map(|placed| placed.value);

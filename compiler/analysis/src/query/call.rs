@@ -1,4 +1,4 @@
-//! A call of a function: its arguments, and how they are read.
+//! A function call: its arguments and their parsing.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::query::error::QueryError;
 use crate::query::expression::Expression;
 use crate::query::targets::{Set, Targets};
 
-/// Bytes that a compiled regular expression may have.
+/// Maximum size of a compiled regular expression in bytes.
 const MAX_REGEX: usize = 1 << 20;
 
 /// A call of a function.
@@ -21,11 +21,11 @@ pub(crate) struct Call<'a> {
     pub(crate) evaluate: &'a dyn Fn(&Expression<'_>) -> Result<Set, QueryError>,
 }
 
-/// The targets that a function gives.
+/// The targets that a function returns.
 pub(crate) enum Answer {
-    /// In no order.
+    /// Without an order.
     Set(Set),
-    /// Each names the next.
+    /// Each target names the next one.
     Path(Vec<Label>),
 }
 

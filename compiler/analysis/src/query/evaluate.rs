@@ -1,8 +1,7 @@
 //! Answers queries about targets: `deps(//models:tone)`, `rdeps(//..., //data:held-out) ^ kind(gate, //...)`.
 //!
-//! The functions are in [`crate::query::functions`]. A pattern stands for what was written; the parts that a short way of
-//! writing expands into come in by `deps`. Targets that are named but do not exist are left out: [`crate::check`] reports
-//! them.
+//! The functions are in [`crate::query::functions`]. A pattern matches targets as declared; `deps` adds the parts into
+//! which a short form expands. References to targets that do not exist are skipped: [`crate::check`] reports them.
 
 use std::ops::Range;
 
@@ -16,8 +15,8 @@ use crate::query::expression::{Expression, Operator, parse};
 use crate::query::functions;
 use crate::query::targets::{Set, Targets};
 
-/// The targets that a query stands for: a path in its order, others sorted. Labels without `//` are read in the package
-/// `here`.
+/// Returns the targets of a query: a path in its order, all others sorted. Labels without `//` are resolved in the
+/// package `here`.
 ///
 /// # Errors
 /// [`QueryError`], with the location in `text`, if the text is not a query or names something that does not exist.

@@ -9,11 +9,11 @@ use crate::query::token::{Token, TokenKind, tokens};
 /// A query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Expression<'a> {
-    /// A label, a pattern, or a plain argument of a function.
+    /// A label, a pattern, or another plain argument of a function.
     Word { text: &'a str, span: Range<usize> },
-    /// A function and its arguments.
+    /// A function with its arguments.
     Call { name: &'a str, span: Range<usize>, arguments: Vec<Self> },
-    /// Two sets joined.
+    /// Two sets joined by an operator.
     Join { operator: Operator, left: Box<Self>, right: Box<Self> },
 }
 
@@ -30,7 +30,7 @@ const MAX_DEPTH: usize = 100;
 /// The function whose arguments need no commas.
 pub(crate) const SET: &str = "set";
 
-/// A query has at most this many tokens; joined sets nest to the left, and taking them apart recurses.
+/// Maximum number of tokens in a query, because joined sets nest to the left, and their evaluation recurses.
 const MAX_TOKENS: usize = 2_000;
 
 impl Expression<'_> {
@@ -123,7 +123,7 @@ impl<'a, 'b> Parser<'a, 'b> {
             loop {
                 arguments.push(self.expression(depth + 1)?);
                 let has_comma = self.take(TokenKind::Comma).is_some();
-                // The members of a set stand side by side, as in Bazel's queries.
+                // The members of a set are separated by spaces, as in Bazel's queries.
                 let has_next =
                     *text == SET && matches!(self.peek(), Some(Token { kind: TokenKind::Word(_), .. }));
                 if !has_comma && !has_next {

@@ -1,4 +1,4 @@
-//! The functions of the query language. Another one is a function here, a row of the table, and a row of
+//! The functions of the query language. To add one, write a function here, a row of the table, and a row of
 //! `docs/commands/query.md`.
 
 use mc_ir::label::Label;
@@ -13,9 +13,9 @@ use crate::suggest::did_you_mean;
 /// A function of the query language.
 pub(crate) struct Function {
     pub(crate) name: &'static str,
-    /// The forms of a call, without its name.
+    /// The call forms, without the function's name.
     usages: &'static [&'static str],
-    /// Numbers of arguments that it takes.
+    /// Allowed numbers of arguments.
     n_arguments: std::ops::RangeInclusive<usize>,
     work: fn(&Call<'_>) -> Result<Answer, QueryError>,
 }
@@ -43,7 +43,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// Calls a function by its name.
 ///
 /// # Errors
-/// If there is none, or its arguments are wrong.
+/// If the function does not exist, or its arguments are invalid.
 pub(crate) fn call(name: &str, call: &Call<'_>) -> Result<Answer, QueryError> {
     let Some(function) = FUNCTIONS.iter().find(|function| function.name == name) else {
         let known: Vec<String> = names().map(|name| format!("`{name}`")).collect();
@@ -52,7 +52,7 @@ pub(crate) fn call(name: &str, call: &Call<'_>) -> Result<Answer, QueryError> {
         return Err(QueryError::new(call.span.clone(), format!("There is no function `{name}`")).help(help));
     };
     if !function.n_arguments.contains(&call.arguments.len()) {
-        let message = format!("`{name}` takes other arguments, found {} of them", call.arguments.len());
+        let message = format!("Wrong number of arguments for `{name}`: {}", call.arguments.len());
         let usages: Vec<String> = function.usages.iter().map(|usage| format!("`{name}{usage}`")).collect();
         return Err(
             QueryError::new(call.span.clone(), message).help(format!("Write {}", usages.join(" or ")))
@@ -78,7 +78,7 @@ fn deps(call: &Call<'_>) -> Result<Answer, QueryError> {
 
 fn rdeps(call: &Call<'_>) -> Result<Answer, QueryError> {
     let n_arguments = call.arguments.len();
-    // `rdeps(set, depth)`, as the universe has a default.
+    // `rdeps(set, depth)` is allowed, because the universe has a default.
     let has_depth = n_arguments == 3 || n_arguments == 2 && call.number(1, STEPS).is_ok();
     let depth = if has_depth { call.number(n_arguments - 1, STEPS)? } else { usize::MAX };
     let has_universe = n_arguments == if has_depth { 3 } else { 2 };
@@ -95,7 +95,7 @@ fn some(call: &Call<'_>) -> Result<Answer, QueryError> {
     let count = if call.arguments.len() == 2 { call.number(1, "a number of targets")? } else { 1 };
     let found: Set = call.set(0)?.into_iter().take(count).collect();
     if found.is_empty() {
-        let message = "The set is empty, and `some` gives one of it";
+        let message = "The set is empty, so `some` has no target to return";
         return Err(QueryError::new(call.arguments[0].span(), message));
     }
     Ok(Answer::Set(found))
@@ -134,11 +134,11 @@ fn labels(call: &Call<'_>) -> Result<Answer, QueryError> {
     let set = call.set(1)?;
     let records = set.iter().flat_map(|label| call.targets.records(label));
     let named: Set = records.flat_map(|record| attributes::labels(&record, name)).collect();
-    // Those that do not exist are left out, as everywhere.
+    // Targets that do not exist are skipped, as in all functions.
     Ok(Answer::Set(&named & &call.targets.deps(set, usize::MAX)))
 }
 
-/// The gates that `mc test` measures for the targets: those among them, and those that they name.
+/// The gates that `mc test` measures for the targets: those among the targets, and those that they name.
 fn tests(call: &Call<'_>) -> Result<Answer, QueryError> {
     let reached = call.targets.deps(call.set(0)?, 1);
     let is_gate = |label: &Label| call.targets.rules(label).any(|rule| rule == GATE);
@@ -148,7 +148,7 @@ fn tests(call: &Call<'_>) -> Result<Answer, QueryError> {
 /// The rule whose targets `mc test` measures.
 const GATE: &str = "gate";
 
-/// An argument that names an attribute of some rule.
+/// An argument that must be an attribute of some rule.
 fn attribute<'a>(call: &'a Call<'_>, index: usize) -> Result<&'a str, QueryError> {
     let (name, span) = call.word(index, "the name of an attribute")?;
     let schemas = call.targets.db.rules().iter().map(|rule| rule.schema());

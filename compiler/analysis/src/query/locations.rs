@@ -1,4 +1,4 @@
-//! Where targets are declared, and what they name: for listings of what a query found.
+//! The locations and the dependencies of targets, for listings of query results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::path::package_file;
 use crate::query::targets::Targets;
 use crate::resolve::owner;
 
-/// The place of a declaration.
+/// The location of a declaration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     /// The file, relative to the workspace.
@@ -26,14 +26,15 @@ pub struct Location {
     pub column: usize,
 }
 
-/// `path:line:column`, as editors and terminals read it.
+/// Formats as `path:line:column`, which editors and terminals recognize.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.path, self.line, self.column)
     }
 }
 
-/// The place of each target's declaration, in their order; a part is where the target is that it belongs to.
+/// Returns the location of each target's declaration, in the same order; a part has the location of the target that
+/// expands into it.
 pub fn locations(db: &dyn Db, labels: &[Label]) -> Vec<Location> {
     let owners: Vec<Label> = labels.iter().map(|label| owner(db, label)).collect();
     let mut texts: BTreeMap<&PackageId, Arc<str>> = BTreeMap::new();
@@ -54,7 +55,7 @@ pub fn locations(db: &dyn Db, labels: &[Label]) -> Vec<Location> {
     owners.iter().map(location).collect()
 }
 
-/// The targets that a target names, as far as they exist.
+/// Returns the existing targets that a target names.
 pub fn named(db: &dyn Db, label: &Label) -> Vec<Label> {
     Targets { db }.named(label).into_iter().collect()
 }

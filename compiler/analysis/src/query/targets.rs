@@ -1,4 +1,4 @@
-//! Targets as a graph: what names what.
+//! The graph of targets and the targets that they name.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -20,11 +20,11 @@ pub(crate) struct Targets<'a> {
 
 impl Targets<'_> {
     pub(crate) fn everything(&self) -> Set {
-        // An empty workspace is an empty set and no mistake, as nobody wrote this pattern.
+        // An empty workspace gives an empty set and not an error, because the user did not write this pattern.
         labels(self.db, &[Pattern::Below(PackageId(String::new()))]).unwrap_or_default().into_iter().collect()
     }
 
-    /// What a target names, as far as it exists.
+    /// Returns the existing targets that a target names.
     pub(crate) fn named(&self, label: &Label) -> Set {
         let Resolution::Found(target) = resolve_label(self.db, label) else {
             return Set::new();
@@ -68,14 +68,14 @@ impl Targets<'_> {
         reached
     }
 
-    /// Everything on some path from one set to the other.
+    /// Returns all targets on any path from one set to the other.
     pub(crate) fn all_paths(&self, from: Set, to: &Set) -> Set {
         let reached = self.deps(from, usize::MAX);
-        // Everything that was reached and reaches on.
+        // The targets that are reachable from the first set and reach the second.
         self.rdeps(reached, to, usize::MAX)
     }
 
-    /// A shortest path from one set to the other: each target names the next. Empty if there is none.
+    /// Returns a shortest path from one set to the other, where each target names the next; empty if there is none.
     pub(crate) fn some_path(&self, from: &Set, to: &Set) -> Vec<Label> {
         let mut came_from: BTreeMap<Label, Option<Label>> =
             from.iter().map(|label| (label.clone(), None)).collect();
@@ -98,7 +98,7 @@ impl Targets<'_> {
         Vec::new()
     }
 
-    /// The rules of a target: as it was declared, and as it was expanded.
+    /// The rules of a target: as declared, and as expanded.
     pub(crate) fn rules(&self, label: &Label) -> impl Iterator<Item = &'static str> {
         let package = package_of(self.db, &label.package);
         let declared = package.declared.get(&label.name).and_then(|declared| declared.rule);
@@ -106,7 +106,7 @@ impl Targets<'_> {
         declared.into_iter().chain(expanded)
     }
 
-    /// The attributes of a target: those that were written, and those that it has after it was expanded.
+    /// The attributes of a target: as declared, and as expanded.
     pub(crate) fn records(&self, label: &Label) -> Vec<Record> {
         let package = package_of(self.db, &label.package);
         let written =

@@ -69,7 +69,7 @@ fn a_property_or_attribute_in_the_form_of_the_other() {
             1 | join "j" { separator "+"; }
               |            ^^^^^^^^^
               = help: Write `separator=…` in the line of `join`
-            error[schema::form]: `limit` of `everything` is written as a node of its own
+            error[schema::form]: `limit` of `everything` must be a node of its own
              --> package.kdl:2:16
               |
             2 | everything "e" limit="1KB" {

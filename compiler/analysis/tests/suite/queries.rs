@@ -134,7 +134,7 @@ fn sets_filters_and_attributes() {
         "some(:tone - :tone)",
         expect![[r#"
         some(:tone - :tone)
-             ^^^^^^^^^^^^^ The set is empty, and `some` gives one of it"#]],
+             ^^^^^^^^^^^^^ The set is empty, so `some` has no target to return"#]],
     );
     check(
         "attr(fil, x, //...)",
@@ -153,7 +153,7 @@ fn sets_filters_and_attributes() {
         "filter(//...)",
         expect![[r#"
         filter(//...)
-        ^^^^^^ `filter` takes other arguments, found 1 of them
+        ^^^^^^ Wrong number of arguments for `filter`: 1
         = Write `filter(regex, set)`"#]],
     );
     check(
@@ -215,7 +215,7 @@ fn a_mistake_is_shown_where_it_is() {
         "deps()",
         expect![[r#"
         deps()
-        ^^^^ `deps` takes other arguments, found 0 of them
+        ^^^^ Wrong number of arguments for `deps`: 0
         = Write `deps(set)` or `deps(set, depth)`"#]],
     );
     check(
@@ -275,7 +275,7 @@ fn a_mistake_is_shown_where_it_is() {
         "kind(join)",
         expect![[r#"
         kind(join)
-        ^^^^ `kind` takes other arguments, found 1 of them
+        ^^^^ Wrong number of arguments for `kind`: 1
         = Write `kind(rule, set)`"#]],
     );
     check(

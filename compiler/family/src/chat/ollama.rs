@@ -1,9 +1,9 @@
 //! A chat template in the template language of Ollama, Go's `text/template`.
 //!
-//! Ollama renders a template that names `.Messages` once for a whole conversation, with all messages in `.Messages` and
-//! the texts of the system messages, joined, in `.System`; the tokenizer adds the begin token. What is written here
-//! gives the text of the model's own template for conversations in turn: an optional system message, then users and
-//! answers. If the last message is an answer, the text ends with its words, so that the model goes on with it.
+//! Ollama renders a template that uses `.Messages` once per conversation, with all messages in `.Messages` and the
+//! joined texts of the system messages in `.System`; the tokenizer adds the begin token. The template written here
+//! gives the same text as the model's template for conversations in turn: an optional system message, then users and
+//! answers. If the last message is an answer, the text ends with that answer, so that the model continues it.
 //!
 //! Source: `template/template.go` and `server/prompt.go` of Ollama; the documentation of Go's `text/template`.
 
@@ -53,7 +53,7 @@ pub fn template(turns: &Turns) -> String {
     }
 }
 
-/// A text that the template language and the quotes around a template leave as it is.
+/// Escapes a text so that neither the template language nor the quotes around a template change it.
 fn literal(text: &str) -> String {
     let mut literal = String::new();
     let mut rest = text;
@@ -65,7 +65,7 @@ fn literal(text: &str) -> String {
             rest = &rest[3..];
             continue;
         }
-        // Two braces would begin an action, and the text is followed by one.
+        // Two braces begin an action, and an action may follow the text.
         if letter == '{' && (after.is_empty() || after.starts_with(['{', '"'])) {
             literal.push_str(r#"{{ "{" }}"#);
         } else {

@@ -1,11 +1,12 @@
-//! The text that a chat template puts around messages, learned by rendering conversations whose messages are marks.
+//! The text that a chat template puts around messages, inferred from renderings of conversations with marks as
+//! messages.
 //!
-//! Most templates write each message between two texts that depend on its role and on the role before it, and nothing
-//! else. For those this module finds the texts; [`super::ollama`] writes them in another template language. A guess is
-//! never returned: the texts must give the template's own rendering of longer conversations, too.
+//! Most templates write each message between two texts that depend only on its role and on the preceding role. For
+//! those this module finds the texts; [`super::ollama`] writes them in another template language. The result is
+//! verified: the texts must also reproduce the template's rendering of longer conversations.
 //!
-//! A template that changes the words of a message (by escaping or indenting them, say) has no such texts. Trimming is
-//! the exception: it is allowed, because it changes nothing about a message without outer white space.
+//! A template that changes the content of a message (for example by escaping or indenting it) has no such texts.
+//! Trimming is allowed, because it affects only messages with leading or trailing white space.
 
 use crate::chat::{ChatTemplate, Message};
 use crate::error::FamilyError;
@@ -13,33 +14,33 @@ use crate::error::FamilyError;
 /// The tokens that a template may write around a conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Ends<'a> {
-    /// The text of the token that begins a text.
+    /// The text of the token that begins a sequence.
     pub bos: &'a str,
-    /// The text of the token that ends one.
+    /// The text of the token that ends a sequence.
     pub eos: &'a str,
-    /// Tells whether the program that reads the text adds the first token by itself.
+    /// True if the program that tokenizes the text adds the begin token itself.
     pub is_bos_added: bool,
 }
 
 /// The texts around the messages of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turns {
-    /// Text before a user's message that is the first.
+    /// Text before a user's message at the beginning.
     pub first_user: String,
     /// Text between a user's message and the answer that follows it.
     pub answer: String,
     /// Text between an answer and the user's next message.
     pub next_user: String,
-    /// Text after the last user's message, for the model to go on.
+    /// Text after the user's last message, before the model's answer.
     pub prompt: String,
-    /// The place of the system message.
+    /// The position of the system message.
     pub system: SystemPlace,
 }
 
-/// The place that a template has for a system message.
+/// The position of a system message in a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SystemPlace {
-    /// None: the template refuses a system message or leaves it out.
+    /// None: the template rejects a system message or omits it.
     Nowhere,
     /// At the beginning.
     First {
@@ -50,7 +51,7 @@ pub enum SystemPlace {
     },
     /// Before the last user's message.
     Last {
-        /// Text before it when that message is the first.
+        /// Text before it if that message is the first.
         first: String,
         /// Text between the last answer and it.
         next: String,
@@ -59,13 +60,13 @@ pub enum SystemPlace {
     },
 }
 
-/// A reason why a template has no such texts.
+/// A reason why a template does not have such texts.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoTurns {
-    /// The template refuses a plain conversation.
+    /// The template rejects a plain conversation.
     #[error("the chat template refuses a conversation of user, assistant and user: {0}")]
     Refused(String),
-    /// Words of messages do not stand in the text as they are.
+    /// The text does not contain the messages unchanged.
     #[error("the chat template changes the words of a message")]
     Changed,
     /// Texts around messages depend on more than the roles.
@@ -73,14 +74,15 @@ pub enum NoTurns {
     Irregular,
 }
 
-/// Letters around the words of a mark: no template writes them, and trimming leaves them.
+/// Letters around the content of a mark, which no template writes and trimming does not remove.
 const MARK: char = '\u{1}';
 
 impl Turns {
-    /// Learns the texts around messages from a template.
+    /// Infers the texts around messages from a template.
     ///
     /// # Errors
-    /// A limit that the template exceeds. The inner error says why a template within all limits has no such texts.
+    /// A limit that the template exceeds. The inner error is the reason why a template within all limits has no such
+    /// texts.
     pub fn learn(template: &ChatTemplate, ends: Ends<'_>) -> Result<Result<Self, NoTurns>, FamilyError> {
         let probe = Probe { template, ends };
         match probe.learn() {
@@ -90,7 +92,7 @@ impl Turns {
         }
     }
 
-    /// The text of a conversation, as these texts give it; messages in turn, a system message first.
+    /// Renders a conversation with these texts; messages alternate, after an optional system message.
     fn compose(&self, conversation: &[Message]) -> String {
         let (system, turns) = match conversation {
             [first, rest @ ..] if first.role == SYSTEM => (Some(first.content.as_str()), rest),
@@ -127,7 +129,7 @@ const SYSTEM: &str = "system";
 const USER: &str = "user";
 const ASSISTANT: &str = "assistant";
 
-/// The reason to stop learning.
+/// The reason for which the inference stops.
 enum Stop {
     Limit(FamilyError),
     Reason(NoTurns),
@@ -162,7 +164,7 @@ impl Probe<'_> {
         Ok(turns)
     }
 
-    /// Checks that the texts give the template's own rendering.
+    /// Checks that the texts reproduce the template's own rendering.
     fn hold(&self, turns: &Turns, said: &[Message]) -> Result<(), Stop> {
         let is_equal = self.render(said)?.is_ok_and(|text| text == turns.compose(said));
         if is_equal { Ok(()) } else { Err(Stop::Reason(NoTurns::Irregular)) }
@@ -180,7 +182,7 @@ impl Probe<'_> {
             Ok(text) => text,
             Err(refused) => return Err(Stop::Reason(NoTurns::Refused(refused))),
         };
-        // The order in which the messages stand in the text where the system message comes last.
+        // The order of the messages in the text if the system message comes last.
         let [system, first, answer, last] = longer.as_slice() else { return Ok(SystemPlace::Nowhere) };
         let moved = [first, answer, system, last].map(Clone::clone);
         Ok(match pieces(&text, &moved) {
@@ -189,7 +191,7 @@ impl Probe<'_> {
         })
     }
 
-    /// The text of a conversation as a program reads it, or why the template refuses it.
+    /// The rendered conversation as a program tokenizes it, or the reason why the template rejects it.
     fn render(&self, said: &[Message]) -> Result<Result<String, String>, Stop> {
         let Ends { bos, eos, is_bos_added } = self.ends;
         match self.template.render(said, bos, eos, true) {
@@ -204,11 +206,11 @@ impl Probe<'_> {
     }
 }
 
-/// A conversation of marks: users and answers in turn, ending with a user.
+/// A conversation of marks: users and answers alternate, and a user is last.
 fn conversation(has_system: bool, n_users: usize) -> Vec<Message> {
     let system = has_system.then_some(SYSTEM);
     let turns = (0..2 * n_users - 1).map(|turn| if turn % 2 == 0 { USER } else { ASSISTANT });
-    // Letters that templates escape, and a second line that they indent.
+    // Letters that templates may escape, and a second line that they may indent.
     let mark = |(number, role): (usize, &str)| Message {
         role: role.to_owned(),
         content: format!("{MARK}{role} {number}\nsecond <line> & \"quotes\"{MARK}"),
@@ -216,7 +218,8 @@ fn conversation(has_system: bool, n_users: usize) -> Vec<Message> {
     system.into_iter().chain(turns).enumerate().map(mark).collect()
 }
 
-/// The texts before, between and after messages that stand in a text in this order, each once.
+/// Splits a text at the messages, each of which must occur in this order, into the texts before, between and after
+/// them.
 fn pieces<const N: usize>(text: &str, said: &[Message]) -> Option<[String; N]> {
     let mut pieces = Vec::with_capacity(N);
     let mut rest = text;

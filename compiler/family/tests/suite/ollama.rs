@@ -243,7 +243,7 @@ fn words(expression: &str) -> Vec<String> {
     words
 }
 
-/// What Ollama makes of a template and a conversation: see `Template.Execute` and `collate`.
+/// Renders a conversation with a template as Ollama does: see `Template.Execute` and `collate`.
 fn render(template: &str, said: &[Message]) -> String {
     let text = |text: &str| Value::Text(text.to_owned());
     let system: Vec<&str> =

@@ -71,7 +71,7 @@ fn answers_check_for_cancellation_before_each_product() {
     });
 }
 
-/// What the caller of `run` hears of progress, with one thread.
+/// The progress reports that the caller of `run` receives, with one thread.
 fn told(run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) -> Vec<(usize, usize)> {
     let told = Mutex::new(Vec::new());
     let on_progress = |n_done, n_total| told.lock().unwrap().push((n_done, n_total));
@@ -81,7 +81,7 @@ fn told(run: impl Fn(Cancellation<'_>) -> Result<(), RuntimeError> + Sync) -> Ve
 }
 
 #[test]
-fn the_caller_hears_of_tokens_that_were_read_and_prompts_that_were_answered() {
+fn progress_counts_tokens_read_and_prompts_answered() {
     let model = toy::model(toy::decoder());
     let tokens = toy::tokens(3 * OPTIONS.n_ctx);
     let read = told(|caller| perplexity::perplexity(&model, &tokens, &OPTIONS, caller).map(|_| ()));
