@@ -155,8 +155,7 @@ impl Run {
         let wanted = [("--prompt-logprobs", self.prompt_logprobs), ("--top", self.top.is_some())];
         match wanted.into_iter().find(|(_, is_wanted)| *is_wanted) {
             Some((option, _)) if !invocation.is_json() => {
-                Err(Report::usage(format!("`{option}` needs JSON output"))
-                    .hint("Add `--output json`"))
+                Err(Report::usage(format!("`{option}` needs JSON output")).hint("Add `--output json`"))
             }
             _ => Ok(()),
         }
