@@ -15,7 +15,7 @@ const PATTERNS: &[(&str, &str)] = &[
     (r"(?i)\bmistakes?\b", "error or diagnostic"),
     (r"(?i)\b(weaver|errand|seat of a tensor)s?\b", "the field's word"),
     // American spelling.
-    (r"(?i)\blicence", "license"),
+    (r"\b[Ll]icence", "license"),
     (r"(?i)\bcolour", "color"),
     (r"(?i)\bneighbour", "neighbor"),
     (r"(?i)\bbehaviour", "behavior"),

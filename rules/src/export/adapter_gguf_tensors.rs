@@ -403,7 +403,7 @@ mod tests {
             model,
             tensors,
             tokenizer: None,
-            licences: Vec::new(),
+            licenses: Vec::new(),
             is_of_any_base: false,
             card: crate::source::front_matter::FrontMatter::default(),
             published: crate::source::about::Published::default(),

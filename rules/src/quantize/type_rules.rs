@@ -39,13 +39,16 @@ pub(crate) static TENSOR_TYPES: NodeSchema = node(
 );
 
 /// For the rule `gguf` and for `model`.
-pub(crate) static OUTPUT_TYPE: NodeSchema =
-    node("output-type", "The type of the output.", Arguments::One(ValueKind::OneOf(codecs::names)));
+pub(crate) static OUTPUT_TYPE: NodeSchema = node(
+    "output-type",
+    "The type of the output; in a model without an output of its own, of the embedding. By default the recipe's choice.",
+    Arguments::One(ValueKind::OneOf(codecs::names)),
+);
 
 /// For the rule `gguf` and for `model`.
 pub(crate) static EMBEDDING_TYPE: NodeSchema = node(
     "embedding-type",
-    "The type of the token embedding.",
+    "The type of the token embedding; by default the recipe's choice.",
     Arguments::One(ValueKind::OneOf(codecs::names)),
 );
 

@@ -57,8 +57,11 @@ pub(crate) static CONTEXT: NodeSchema = NodeSchema::leaf(
 );
 
 /// The version in the file's name; for this rule and for `model`.
-pub(crate) static VERSION: NodeSchema =
-    NodeSchema::leaf("version", "The model's version, in the name of its file: `1.0`.", ValueKind::Text);
+pub(crate) static VERSION: NodeSchema = NodeSchema::leaf(
+    "version",
+    "The model's version, in the name of its file: numbers with dots; by default `1.0`.",
+    ValueKind::Text,
+);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
@@ -125,7 +128,7 @@ impl Rule for Bundle {
             pipeline_tag: export.model.about.pipeline_tag.clone(),
             relation: relation(export.model.about.change),
             sampling: export.model.about.sampling.clone(),
-            licences: export.model.files.licences.iter().map(|(_, name)| name.clone()).collect(),
+            licenses: export.model.files.licenses.iter().map(|(_, name)| name.clone()).collect(),
             sources: sources(&export),
             calibration: export.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),
@@ -133,7 +136,7 @@ impl Rule for Bundle {
         };
         let mut inputs = vec![Input::Artifact(export.whole.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
-        inputs.extend(export.model.files.licences.iter().map(|(source, _)| Input::Source(source.clone())));
+        inputs.extend(export.model.files.licenses.iter().map(|(source, _)| Input::Source(source.clone())));
         inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
         // The whole file is already the first input.
         let shards = export.files.iter().filter(|file| **file != export.whole);
@@ -311,7 +314,7 @@ impl Action for Package {
         let mut copied = Copied { ctx, outputs: &mut outputs };
         let models = copied.inputs(self.model_inputs())?;
         let adapters = copied.inputs(self.adapters.iter().map(String::as_str).zip(self.first_adapter()..))?;
-        let licenses = copied.texts(self.licences.iter().map(String::as_str).zip(self.first_license()..))?;
+        let licenses = copied.texts(self.licenses.iter().map(String::as_str).zip(self.first_license()..))?;
         let texts: Vec<String> = licenses.iter().map(|(_, text)| text.clone()).collect();
         let modelfile = modelfile::text(self, &file.vocabulary, &prompt, &texts);
         let modelfile = copied.written(MODELFILE, &modelfile)?;

@@ -58,7 +58,7 @@ static APP_MEMORY: NodeSchema = NodeSchema::leaf(
 );
 static RUNS: NodeSchema = NodeSchema {
     name: "formats",
-    doc: "The container formats that it can run.",
+    doc: "The container formats that it can run; any by default.",
     arguments: Arguments::Many(ValueKind::OneOf(formats)),
     properties: &[],
     children: &[],

@@ -63,8 +63,8 @@ pub(crate) struct Package {
     #[content("sampling")]
     pub(crate) sampling: Vec<(String, String)>,
     /// The names of the license texts.
-    #[content("licences")]
-    pub(crate) licences: Vec<String>,
+    #[content("licenses")]
+    pub(crate) licenses: Vec<String>,
     /// The checkpoints and the adapters.
     #[content("sources")]
     pub(crate) sources: Vec<SourceFacts>,
@@ -122,7 +122,7 @@ impl Package {
 
     /// The index of the first adapter among the inputs.
     pub(crate) fn first_adapter(&self) -> usize {
-        self.first_license() + self.licences.len()
+        self.first_license() + self.licenses.len()
     }
 
     /// Each of the model's files with the index of its input.
@@ -146,7 +146,7 @@ impl Package {
     pub(crate) fn output_names(&self) -> Vec<String> {
         let mut names = self.files.clone();
         names.extend([MANIFEST, CARD, MODELFILE].map(str::to_owned));
-        names.extend(self.licences.iter().cloned());
+        names.extend(self.licenses.iter().cloned());
         names.extend(self.adapters.iter().cloned());
         names.push(CHECKSUMS.to_owned());
         names
@@ -154,13 +154,13 @@ impl Package {
 
     /// The license in the terms of model hubs: `other` if there are only texts.
     pub(crate) fn license(&self) -> Option<&str> {
-        let texts = (!self.licences.is_empty()).then_some("other");
+        let texts = (!self.licenses.is_empty()).then_some("other");
         self.identity.license.as_deref().or(texts)
     }
 
     /// The address of the license's text: the published one, or the first license file of the bundle.
     pub(crate) fn license_link(&self) -> Option<&str> {
-        let text = self.licences.first().filter(|_| self.license() == Some("other"));
+        let text = self.licenses.first().filter(|_| self.license() == Some("other"));
         self.identity.license_link.as_deref().or(text.map(String::as_str))
     }
 

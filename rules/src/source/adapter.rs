@@ -15,7 +15,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 
 use crate::attributes::{bool_property, label_property, provider, shown_path, source_error};
 use crate::source::about::{Published, of_card};
-use crate::source::checkpoint_files::{TOKEN_FILES, front_matter, licences};
+use crate::source::checkpoint_files::{TOKEN_FILES, front_matter, licenses};
 use crate::source::file_size::{self, MAX_TOKEN_FILE_BYTES};
 use crate::source::front_matter::FrontMatter;
 use crate::source::model_id::{self, ModelId};
@@ -40,7 +40,7 @@ pub struct AdapterInfo {
     /// The tokenizer in its folder.
     pub tokenizer: Option<AdapterTokenizer>,
     /// License texts, each with the name that a bundle gives it.
-    pub licences: Vec<(Source, String)>,
+    pub licenses: Vec<(Source, String)>,
     /// True if the declaration overrides the base that its configuration names.
     pub(crate) is_of_any_base: bool,
     /// The front matter of its model card.
@@ -175,7 +175,7 @@ impl Rule for Adapter {
             config,
             tensors: stored_tensors(ctx, place, &folder, &names, "adapter_model")?,
             tokenizer: AdapterTokenizer::find(ctx, &folder, &names),
-            licences: licences(ctx, &folder, &names),
+            licenses: licenses(ctx, &folder, &names),
         };
         Ok(Providers::default().with(info))
     }

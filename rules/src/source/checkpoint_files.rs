@@ -88,12 +88,12 @@ impl Reader<'_> {
             chat_template: self.optional("chat_template.jinja"),
             chat_template_json: self.optional("chat_template.json"),
             additional_chat_templates: self.additional_chat_templates(),
-            licences: licences(self.ctx, self.folder, self.names),
+            licenses: licenses(self.ctx, self.folder, self.names),
         })
     }
 
     fn check_sizes(&self) -> Result<(), Vec<RuleError>> {
-        let names = self.names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()) || is_licence(name));
+        let names = self.names.iter().filter(|name| TOKEN_FILES.contains(&name.as_str()) || is_license(name));
         let mut paths: Vec<String> = names.map(|name| joined(self.folder, name)).collect();
         let folder = joined(self.folder, ADDITIONAL_CHAT_TEMPLATES);
         if let Ok(names) = self.ctx.list(&folder) {
@@ -121,15 +121,15 @@ pub(crate) fn front_matter(ctx: &dyn RuleContext, folder: &str, names: &[String]
 }
 
 /// Returns the license texts of a folder, each with its name in a bundle.
-pub(crate) fn licences(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
+pub(crate) fn licenses(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
     names
         .iter()
-        .filter(|name| is_licence(name))
+        .filter(|name| is_license(name))
         .map(|name| (ctx.source(&joined(folder, name)), name.clone()))
         .collect()
 }
 
-fn is_licence(name: &str) -> bool {
+fn is_license(name: &str) -> bool {
     let upper = name.to_uppercase();
     ["LICENSE", "LICENCE", "NOTICE", "COPYING", "USE_POLICY"].iter().any(|word| upper.starts_with(word))
 }

@@ -26,7 +26,7 @@ use mc_ir::rule_error::RuleError;
 
 use crate::attributes::{shown_path, source_error};
 use crate::source::about::{About, Change, Published, SAMPLING, of_card};
-use crate::source::checkpoint_files::{front_matter, licences};
+use crate::source::checkpoint_files::{front_matter, licenses};
 use crate::source::front_matter::FrontMatter;
 use crate::source::gguf_weights::{Matching, StoredBlocks};
 use crate::source::model_id::{self, ModelId};
@@ -94,7 +94,7 @@ pub(crate) fn provide(ctx: &dyn RuleContext, place: Place, path: &str) -> Result
         files: ModelFiles {
             head: Some(FileHead { format: NAME, recipe, source: head.clone() }),
             vocabulary: Some(head),
-            licences: all_licenses(ctx, folder, &names),
+            licenses: all_licenses(ctx, folder, &names),
             ..ModelFiles::default()
         },
         lineage: [Lineage {
@@ -144,14 +144,14 @@ fn sampling(whole: &Gguf) -> Vec<(String, String)> {
 
 /// Returns the license texts next to the file, and those of the declared folder.
 fn all_licenses(ctx: &dyn RuleContext, folder: &str, names: &[String]) -> Vec<(Source, String)> {
-    let mut found = licences(ctx, folder, names);
+    let mut found = licenses(ctx, folder, names);
     let declared = crate::source::origin::folder(ctx).map(|(folder, _)| folder).unwrap_or_default();
     if declared != folder
         && let Ok(names) = ctx.list(&declared)
     {
         let is_new = |name: &str| !found.iter().any(|(_, known)| known == name);
         let more: Vec<_> =
-            licences(ctx, &declared, &names).into_iter().filter(|(_, name)| is_new(name)).collect();
+            licenses(ctx, &declared, &names).into_iter().filter(|(_, name)| is_new(name)).collect();
         found.extend(more);
     }
     found

@@ -104,7 +104,7 @@ pub struct ModelFiles {
     /// The files in `additional_chat_templates`, each with its name.
     pub additional_chat_templates: Vec<(String, Source)>,
     /// License texts: the file, and the name that a bundle gives it.
-    pub licences: Vec<(Source, String)>,
+    pub licenses: Vec<(Source, String)>,
 }
 
 #[cfg(test)]

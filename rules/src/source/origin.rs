@@ -155,9 +155,9 @@ mod tests {
 
     #[test]
     fn a_gguf_in_a_repository_includes_its_series_and_its_licenses() {
-        let licences = ["LICENSE*", "LICENCE*", "NOTICE*"];
+        let licenses = ["LICENSE*", "LICENCE*", "NOTICE*"];
         let wanted = |files: &[&str]| -> Vec<String> {
-            files.iter().chain(&licences).map(|name| (*name).to_owned()).collect()
+            files.iter().chain(&licenses).map(|name| (*name).to_owned()).collect()
         };
         assert_eq!(gguf_files("a-Q8_0.gguf"), wanted(&["a-Q8_0.gguf"]));
         assert_eq!(

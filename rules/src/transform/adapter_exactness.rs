@@ -162,7 +162,7 @@ fn merge(
             config: AdapterConfig::from_json(&given.config.to_string()).unwrap(),
             tensors,
             tokenizer: given.has_tokenizer.then(|| AdapterTokenizer::alone(source("adapter/tokenizer.json"))),
-            licences: Vec::new(),
+            licenses: Vec::new(),
             is_of_any_base: false,
             card: crate::source::front_matter::FrontMatter::default(),
             published: crate::source::about::Published::default(),

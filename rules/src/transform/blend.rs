@@ -40,11 +40,16 @@ const fn setting(name: &'static str, doc: &'static str) -> NodeSchema {
     NodeSchema { name, doc, arguments: Arguments::Many(ValueKind::Number), properties: FILTER, children: &[] }
 }
 
-static WEIGHT: NodeSchema = setting("weight", "Factor on a model.");
-static DENSITY: NodeSchema = setting("density", "Share of a model's difference from the base that is kept.");
-static SCALE: NodeSchema = setting("scale", "Factor on weights that are copied.");
+static WEIGHT: NodeSchema =
+    setting("weight", "Factor on a model; required by the methods that weigh models.");
+static DENSITY: NodeSchema = setting(
+    "density",
+    "Share of a model's difference from the base that is kept: above 0, at most 1; by default 1.",
+);
+static SCALE: NodeSchema = setting("scale", "Factor on weights that are copied; by default 1.");
 static T: NodeSchema = setting("t", "Position between the base (0) and the other model (1).");
-static LAMBDA: NodeSchema = setting("lambda", "Factor on the sum of the models' differences from the base.");
+static LAMBDA: NodeSchema =
+    setting("lambda", "Factor on the sum of the models' differences from the base; by default 1.");
 
 const fn any(node: &'static NodeSchema) -> ChildSchema {
     ChildSchema { node, occurs: Occurs::Any }
@@ -97,21 +102,35 @@ static SLICE: NodeSchema = NodeSchema {
     children: &[any(&LAYERS), any(&T)],
 };
 
-static METHOD: NodeSchema = NodeSchema::leaf("method", "How weights are merged.", ValueKind::OneOf(names));
+static METHOD: NodeSchema =
+    NodeSchema::leaf("method", "The method by which weights are merged, see below.", ValueKind::OneOf(names));
 static BASE: NodeSchema = NodeSchema::leaf(
     "base",
     "The model from which the others were trained; the result has its configuration, by default the first model's.",
     ValueKind::Label,
 );
-static NORMALIZE: NodeSchema =
-    NodeSchema::leaf("normalize", "Divides sums by the sum of the weights.", ValueKind::Bool);
-static RESCALE: NodeSchema =
-    NodeSchema::leaf("rescale", "Divides randomly kept values by the density.", ValueKind::Bool);
-static SEED: NodeSchema = NodeSchema::leaf("seed", "Seed of the random choice.", ValueKind::Integer);
-static DTYPE: NodeSchema =
-    NodeSchema::leaf("dtype", "The type of the result's weights.", ValueKind::OneOf(dtypes));
-static TOKENIZER: NodeSchema =
-    NodeSchema::leaf("tokenizer", "The model from which the result takes its tokenizer.", ValueKind::Label);
+static NORMALIZE: NodeSchema = NodeSchema::leaf(
+    "normalize",
+    "Divides sums by the sum of the weights; the default depends on the method.",
+    ValueKind::Bool,
+);
+static RESCALE: NodeSchema = NodeSchema::leaf(
+    "rescale",
+    "Divides randomly kept values by the density; by default `#true`.",
+    ValueKind::Bool,
+);
+static SEED: NodeSchema =
+    NodeSchema::leaf("seed", "Seed of the random choice; by default 0.", ValueKind::Integer);
+static DTYPE: NodeSchema = NodeSchema::leaf(
+    "dtype",
+    "The type of the result's weights; by default that of the base, or of the first model.",
+    ValueKind::OneOf(dtypes),
+);
+static TOKENIZER: NodeSchema = NodeSchema::leaf(
+    "tokenizer",
+    "The model from which the result takes its tokenizer; by default the base, or the first model.",
+    ValueKind::Label,
+);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
@@ -303,23 +322,23 @@ fn blocks(slice: &Slice, models: &BTreeMap<Label, ModelInfo>) -> Vec<mc_decoder:
 
 /// Combines the configuration of one model, the tokenizer of another, and the licenses of all.
 fn files(info: &ModelInfo, tokenizer: &ModelInfo, models: &BTreeMap<Label, ModelInfo>) -> ModelFiles {
-    let mut licences = info.files.licences.clone();
+    let mut licenses = info.files.licenses.clone();
     for (label, model) in models {
-        for (source, name) in &model.files.licences {
-            if licences.iter().any(|(known, _)| known == source) {
+        for (source, name) in &model.files.licenses {
+            if licenses.iter().any(|(known, _)| known == source) {
                 continue;
             }
             // A license text whose name is taken gets the model's name added.
-            let is_taken = licences.iter().any(|(_, taken)| taken == name);
+            let is_taken = licenses.iter().any(|(_, taken)| taken == name);
             let name = if is_taken { format!("{name}.{}", label.name) } else { name.clone() };
-            licences.push((source.clone(), name));
+            licenses.push((source.clone(), name));
         }
     }
     ModelFiles {
         config: info.files.config.clone(),
         head: info.files.head.clone(),
         generation_config: info.files.generation_config.clone(),
-        licences,
+        licenses,
         ..tokenizer.files.clone()
     }
 }

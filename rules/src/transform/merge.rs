@@ -199,12 +199,12 @@ impl Merging<'_> {
         if let Some(tokenizer) = &adapter.tokenizer {
             tokenizer.replace(files);
         }
-        for (source, name) in &adapter.licences {
+        for (source, name) in &adapter.licenses {
             // A license text whose name is taken gets the adapter's name added.
-            let is_taken = files.licences.iter().any(|(_, taken)| taken == name);
+            let is_taken = files.licenses.iter().any(|(_, taken)| taken == name);
             let name = if is_taken { format!("{name}.adapter") } else { name.clone() };
-            if !files.licences.iter().any(|(_, taken)| *taken == name) {
-                files.licences.push((source.clone(), name));
+            if !files.licenses.iter().any(|(_, taken)| *taken == name) {
+                files.licenses.push((source.clone(), name));
             }
         }
     }

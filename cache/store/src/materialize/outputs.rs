@@ -370,10 +370,10 @@ mod tests {
     #[test]
     fn a_tree_is_written_once_and_then_left_alone() {
         let fixture = Fixture::new();
-        let files = [fixture.file("a.gguf", &[b"head", b"tensor"]), fixture.file("licences/b", &[b"text"])];
+        let files = [fixture.file("a.gguf", &[b"head", b"tensor"]), fixture.file("licenses/b", &[b"text"])];
         assert_eq!(fixture.make(&files).unwrap(), Materialized::Written);
         assert_eq!(fs::read(fixture.folder().join("a.gguf")).unwrap(), b"headtensor");
-        assert_eq!(fixture.names(), ["a.gguf", "licences/b"]);
+        assert_eq!(fixture.names(), ["a.gguf", "licenses/b"]);
         let mode = fs::metadata(fixture.folder().join("a.gguf")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o444);
         assert_eq!(fixture.make(&files).unwrap(), Materialized::Unchanged);
@@ -439,13 +439,13 @@ mod tests {
     fn many_processes_materialize_one_target_concurrently() {
         for _ in 0..20 {
             let fixture = Fixture::new();
-            let files = [fixture.file("a", &[b"one"]), fixture.file("licences/b", &[b"two"])];
+            let files = [fixture.file("a", &[b"one"]), fixture.file("licenses/b", &[b"two"])];
             std::thread::scope(|scope| {
                 for _ in 0..8 {
                     scope.spawn(|| fixture.make(&files).unwrap());
                 }
             });
-            assert_eq!(fixture.names(), ["a", "licences/b"]);
+            assert_eq!(fixture.names(), ["a", "licenses/b"]);
             assert_eq!(fixture.make(&files).unwrap(), Materialized::Unchanged);
         }
     }
