@@ -32,7 +32,7 @@ fn kind(value: ValueKind) -> String {
         ValueKind::Glob => "file pattern".to_owned(),
         other => {
             let text = other.describe();
-            text.strip_prefix("a ").map_or(text.clone(), str::to_owned)
+            ["a ", "an "].iter().find_map(|article| text.strip_prefix(article)).unwrap_or(&text).to_owned()
         }
     }
 }

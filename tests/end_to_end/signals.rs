@@ -1,6 +1,7 @@
 //! Signals at any moment, and standard streams that the parent process closed.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -71,17 +72,21 @@ fn a_command_without_a_build_ends_as_interrupted_too() {
 #[test]
 fn under_nohup_a_hangup_is_ignored() {
     let sandbox = Sandbox::new();
-    let mut command = sandbox.shell("trap '' HUP", &["query", "//..."]);
+    // A signal that comes before the shell ignores it would end the shell.
+    let mut command = sandbox.shell("trap '' HUP; echo ready", &["query", "//..."]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     drop(child.stdin.take());
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
     for _ in 0..20 {
         // The process may have ended already.
         drop(Command::new("kill").args(["-HUP", &child.id().to_string()]).stderr(Stdio::null()).status());
         std::thread::sleep(Duration::from_millis(5));
     }
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(!output.stdout.is_empty());
+    let mut listed = String::new();
+    stdout.read_to_string(&mut listed).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!listed.is_empty());
 }
 
 #[test]

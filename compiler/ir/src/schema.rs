@@ -121,9 +121,9 @@ impl ValueKind {
     /// Name of the expected value, for diagnostics.
     pub fn describe(self) -> String {
         match self {
-            Self::Text => "a text".to_owned(),
+            Self::Text => "a string".to_owned(),
             Self::OneOf(words) | Self::Advised(words, _) => one_of(&words()),
-            Self::Integer => "a whole number".to_owned(),
+            Self::Integer => "an integer".to_owned(),
             Self::Number => "a number".to_owned(),
             Self::Bool => "`#true` or `#false`".to_owned(),
             Self::Label => "a label such as `//package:target` or `:target`".to_owned(),

@@ -61,7 +61,7 @@ pub(crate) fn call(name: &str, call: &Call<'_>) -> Result<Answer, QueryError> {
     (function.work)(call)
 }
 
-const STEPS: &str = "a number of steps";
+const STEPS: &str = "a depth";
 
 fn all_paths(call: &Call<'_>) -> Result<Answer, QueryError> {
     Ok(Answer::Set(call.targets.all_paths(call.set(0)?, &call.set(1)?)))

@@ -221,7 +221,7 @@ everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5
               |                                                           ^^^^^^
               = help: A label names a declared target and not a path
-            error[schema::kind]: Expected a path inside the package for `path`, found an empty text
+            error[schema::kind]: Expected a path inside the package for `path`, found an empty string
              --> package.kdl:3:71
               |
             3 | everything "g" color=7 integer=99999999999999999999 label="://x" path="" bytes="x" fraction=1.5

@@ -22,7 +22,7 @@ fn broken_kdl_in_one_package_hides_no_errors_of_another() {
               |
             1 | note "a" file="n.txt
               |               ^^^^^^
-              = help: Add `"`; a text of several lines stands between `"""` and `"""`, each on a line of its own
+              = help: Add `"`; put text of several lines between `"""` and `"""`, each on a line of its own
             error[kdl::block]: Expected `}` to close the block, found the end of the file
              --> broken/package.kdl:2:10
               |

@@ -221,8 +221,8 @@ fn a_mistake_is_shown_where_it_is() {
     check(
         "deps(:tone, far)",
         expect![[r#"
-        deps(:tone, far)
-                    ^^^ Expected a depth"#]],
+            deps(:tone, far)
+                        ^^^ Expected a depth"#]],
     );
     check(
         "deps(:tone, -1)",

@@ -300,7 +300,7 @@ fn a_family_is_found_by_the_architecture() {
     check_unknown(
         &json!({"architectures": ["FalconForCausalLM"]}),
         expect![[r#"
-            Models of the architecture `FalconForCausalLM` are not supported; mc supports `LlamaForCausalLM`, `LLaMAForCausalLM`, `MistralForCausalLM`, `MixtralForCausalLM`, `Qwen2ForCausalLM`, `Qwen3ForCausalLM`, `Qwen3MoeForCausalLM`, `Gemma2ForCausalLM`, `Gemma3ForCausalLM`, `Gemma3ForConditionalGeneration`, `Phi3ForCausalLM`, `SmolLM3ForCausalLM`, `Lfm2ForCausalLM`, `LFM2ForCausalLM`, `GraniteForCausalLM`, `Olmo2ForCausalLM`
+            Models of the architecture `FalconForCausalLM` are not supported
         "#]],
     );
     check_unknown(
