@@ -215,9 +215,9 @@ mod tests {
             ("version 1", "version 2", "line 1: Expected `version 1`"),
             ("file \"a\"", "file \"../a\"", "line 4: `../a` is not a valid file name"),
             ("size=1", "", "`a` needs `size=`"),
-            ("file \"b\"", "file \"a\"", "`a` stands after `a`"),
+            ("file \"b\"", "file \"a\"", "`a` follows `a`"),
             ("0123456789abcdef0123456789abcdef01234567", "main", "is not a commit"),
-            ("oci ", "ftp ", "`ftp` is no kind"),
+            ("oci ", "ftp ", "`ftp` is not a kind of origin"),
             ("{", "", "`mc.lock` line"),
             ("blake3=\"", "blake3=\"x", "needs `blake3=`"),
         ] {

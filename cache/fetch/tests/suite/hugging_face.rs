@@ -121,11 +121,11 @@ fn implausible_lists_are_rejected() {
     refused_of("{\"rfilename\": \"/x.json\"}", &["**"], "it is absolute");
     refused_of("{\"rfilename\": \"a//x.json\"}", &["**"], "a part of it is empty");
     // Without patterns nothing below a folder is taken, so nothing above one either.
-    refused("{\"rfilename\": \"../x.json\"}", "there is no file in it that is wanted");
+    refused("{\"rfilename\": \"../x.json\"}", "it contains no selected file");
     refused("{\"rfilename\": \"..\\\\x.json\"}", "not a valid file name");
     refused("{\"rfilename\": \"x.json\"}, {\"rfilename\": \"x.json\"}", "lists `x.json` twice");
     refused("{\"rfilename\": \"x\\u0000.json\"}", "not a valid file name");
-    refused("", "there is no file in it that is wanted");
+    refused("", "it contains no selected file");
     refused("{\"rfilename\": \"pytorch_model.bin\"}", "its weights are pickled (`pytorch_model.bin`)");
     refused("{\"rfilename\": 5}", "sent an invalid list of files");
     let many: Vec<String> = (0..10_001).map(|n| format!("{{\"rfilename\": \"x.json{n}\"}}")).collect();
