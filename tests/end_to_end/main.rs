@@ -18,6 +18,7 @@ mod integrity;
 mod kinds;
 mod links;
 mod malformed;
+mod manual;
 #[cfg(target_os = "linux")]
 mod names;
 mod outside;

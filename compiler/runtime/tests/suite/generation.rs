@@ -96,12 +96,12 @@ fn a_cache_that_is_cut_back_continues_as_one_that_is_new() {
     let model = toy::model(toy::decoder());
     let options = GenerateOptions { sampling: Sampling::Greedy, max_tokens: 6, stop: Vec::new() };
     let go_on = |_| ControlFlow::Continue(());
-    let mut cache = model.new_cache(model.context_length());
     let first = [3, 1, 4, 1, 5];
-    generate::generate_after(Cancellation::NEVER, &model, &mut cache, &first, &options, go_on).unwrap();
-    // Every token but the last, whose follower nobody asked for.
-    assert_eq!(cache.n_positions(), first.len() + 5);
-    for n_common in [0, 1, 3] {
+    for n_common in [0, 1, 3, 5] {
+        let mut cache = model.new_cache(model.context_length());
+        generate::generate_after(Cancellation::NEVER, &model, &mut cache, &first, &options, go_on).unwrap();
+        // Every token but the last, because its successor was not needed.
+        assert_eq!(cache.n_positions(), first.len() + 5);
         let next = [&first[..n_common], &[9, 2, 6]].concat();
         cache.truncate(n_common).unwrap();
         let rest = &next[n_common..];
