@@ -7,11 +7,11 @@
 pub(crate) struct Command {
     /// The command and its arguments.
     pub(crate) words: Vec<String>,
-    /// What is shown of its output.
+    /// The part of its output that is shown.
     pub(crate) filter: Option<Filter>,
 }
 
-/// What is shown of an output.
+/// The part of an output that is shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
     /// `| head -n N`.

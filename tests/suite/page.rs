@@ -32,7 +32,7 @@ pub(crate) struct Step {
     pub(crate) line: usize,
     /// The command, without `$ `.
     pub(crate) command: String,
-    /// What it writes, with `[exit N]`.
+    /// Its output, with `[exit N]`.
     pub(crate) expected: String,
 }
 

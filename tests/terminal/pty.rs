@@ -57,7 +57,7 @@ impl Terminal {
         Self { child, user, output, reader }
     }
 
-    /// What was written so far.
+    /// The text that was written so far.
     pub(crate) fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }

@@ -251,7 +251,10 @@ fn counted(replies: &[(Reply, Pace)], seconds: f64) -> String {
         1 => String::new(),
         n => format!("{n} prompt{}: ", plural(n)),
     };
-    format!("{of}{n_prompt} prompt tokens, {n_tokens} tokens in {seconds:.2} s (on this machine)\n")
+    let (prompt, answer) = (plural(n_prompt), plural(n_tokens));
+    format!(
+        "{of}{n_prompt} prompt token{prompt}, {n_tokens} token{answer} in {seconds:.2} s (on this machine)\n"
+    )
 }
 
 /// Number of most likely tokens to print after a prompt.
