@@ -71,13 +71,17 @@ fn foreign_entry_now(workspace: &Workspace) -> io::Result<Option<String>> {
 /// If the folder cannot be made or written to.
 pub(crate) fn claim(workspace: &Workspace) -> io::Result<()> {
     let out = Folder::open(&workspace.root)?.create_folder(Path::new(OUT))?;
-    if out.status_of(Path::new(TAG)).is_ok() {
+    let tag = Path::new(TAG);
+    if out.read(tag, TEXT.len() as u64).is_ok_and(|text| text == TEXT.as_bytes()) {
         return Ok(());
+    }
+    if out.status_of(tag).is_ok_and(|status| status.kind == Kind::Folder) {
+        out.remove_all(tag)?;
     }
     // Atomic, because an incomplete tag would make the folder look foreign.
     let unfinished = PathBuf::from(format!(".mc-tag-{}", std::process::id()));
     out.create_file(&unfinished, 0o666)?.write_all(TEXT.as_bytes())?;
-    out.rename(&unfinished, &out, Path::new(TAG))
+    out.rename(&unfinished, &out, tag)
 }
 
 #[cfg(test)]
@@ -102,5 +106,26 @@ mod tests {
         claim(&workspace).unwrap();
         assert_eq!(foreign_entry_now(&workspace).unwrap(), None);
         assert_eq!(fs::read_to_string(dir.path().join("mc-out/CACHEDIR.TAG")).unwrap(), TEXT);
+    }
+
+    #[test]
+    fn a_damaged_tag_is_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let workspace = Workspace { root: dir.path().to_owned(), here: PackageId(String::new()) };
+        let tag = dir.path().join("mc-out/CACHEDIR.TAG");
+        claim(&workspace).unwrap();
+        let damages: [fn(&Path); 4] = [
+            |tag| fs::write(tag, "Signature").unwrap(),
+            |tag| fs::write(tag, format!("{TEXT}more")).unwrap(),
+            |tag| std::os::unix::fs::symlink("elsewhere", tag).unwrap(),
+            |tag| fs::create_dir(tag).unwrap(),
+        ];
+        for damage in damages {
+            fs::remove_file(&tag).unwrap();
+            damage(&tag);
+            claim(&workspace).unwrap();
+            assert!(!tag.is_symlink());
+            assert_eq!(fs::read_to_string(&tag).unwrap(), TEXT);
+        }
     }
 }
