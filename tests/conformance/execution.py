@@ -101,7 +101,7 @@ class Clone:
             shutil.copytree(part, self.folder / part)
 
     def start(self, *arguments):
-        command = [self._mc, "--cache-dir", self._cache, "build", "--output=json", *arguments]
+        command = [self._mc, "--cache-dir", self._cache, "build", "--verbose", "--output=json", *arguments]
         with self.stderr.open("wb") as stderr:
             return subprocess.Popen(
                 [str(part) for part in command], cwd=self.folder, stdout=subprocess.PIPE, stderr=stderr, text=True

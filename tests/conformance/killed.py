@@ -28,7 +28,7 @@ def start(binary, folder, address, *options, n_texts=1):
     for text in (folder / "models/data/evaluation").iterdir():
         text.write_text(text.read_text() * n_texts)
     log = folder / "log"
-    command = [binary, "--workspace", folder, "--cache-dir", folder / "cache", "--output", "json", "build"]
+    command = [binary, "--workspace", folder, "--cache-dir", folder / "cache", "--output", "json", "build", "-v"]
     command += [f"--remote-cache={address}", "--remote-upload-local-results", *options, DEMO]
     environment = os.environ | {"HOME": str(folder), "NO_PROXY": "127.0.0.1"}
     with log.open("wb") as errors:
