@@ -125,7 +125,7 @@ class Built:
     def __init__(self, stdout, stderr):
         document = json.loads(stdout)
         self.actions, self.targets = document["actions"], document["targets"]
-        self.stderr = stderr
+        self.stdout, self.stderr = stdout, stderr
         self.n_warnings = stderr.count("warning:")
 
     def digests(self):
@@ -266,7 +266,8 @@ def unable(mc, work, local):
     expect(built.n_warnings, 1, "warnings", built.stderr)
     expect(built.digests() - local.digests(), set(), "other outputs")
     strict = Clone(mc, work, "strict").build(casd.option, "--remote-local-fallback=false", GGUF, code=1)
-    expect("did not run this action" in strict.stderr, True, f"the reason of a failure: {strict.stderr}")
+    # With --output=json, errors are in the document.
+    expect("did not run this action" in strict.stdout, True, f"the reason of a failure: {strict.stdout}")
     casd.stop()
     print("workers that cannot start the program: one warning, or one error without fallback")
 
