@@ -2,7 +2,7 @@
 //!
 //! An action is created from its parameters and returns them again; a command that does not survive this
 //! round trip is refused, so a worker that reads a command differently from its sender never returns a
-//! result. To support another kind, write a [`RemoteKind`] next to its action and list it here; metrics
+//! result. To support another kind, write a `RemoteKind` next to its action and list it here; metrics
 //! declare theirs themselves.
 
 use mc_ir::action::{Action, ActionKind};

@@ -3,7 +3,7 @@
 //! Equal stamps mean equal bytes, with one exception: a file written twice within one tick of the file system's clock
 //! may keep its times. A stamp is therefore trusted only if the file had been unchanged for a while when its bytes were
 //! read ([`FileStamp::is_quiet_at`]), or if the store set its modification time to a value that no ordinary write
-//! produces ([`settled_time`]).
+//! produces (`settled_time`).
 
 use mc_files::status::Status;
 

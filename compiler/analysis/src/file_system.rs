@@ -2,7 +2,7 @@
 //!
 //! Paths are relative to the workspace's root, with `/` separators; the empty path is the root itself. The caller makes
 //! sure that no path leaves the workspace through its components ([`crate::path`]). Links may lead out of the
-//! workspace; [`crate::outside`] refuses that unless the workspace permits it.
+//! workspace; `outside` refuses that unless the workspace permits it.
 
 use std::path::PathBuf;
 

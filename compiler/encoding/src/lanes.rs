@@ -1,10 +1,10 @@
 //! SIMD abstraction for the vector paths of the codecs.
 //!
-//! A kernel is generic over [`Simd`] and is compiled once per width ([`dispatch`]). Each lane performs the operations
+//! A kernel is generic over `Simd` and is compiled once per width (`dispatch`). Each lane performs the operations
 //! of the scalar code in the same order, so every path gives the same bytes; `tests/paths.rs` compares them. A lane is
 //! usually a sub-block rather than a position within one, because sums within a sub-block have a fixed order.
 //!
-//! [`portable::Portable`] is the safe counterpart of the paths with intrinsics.
+//! `portable::Portable` is the safe counterpart of the paths with intrinsics.
 
 #[cfg(target_arch = "x86_64")]
 pub mod avx2;

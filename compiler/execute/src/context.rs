@@ -3,7 +3,7 @@
 //! Each input is mapped once, and of a source file only the range that is read: an action that reads each tensor of a
 //! file separately uses no more address space than the file has bytes.
 //!
-//! After the action ran, its inputs are hashed again and compared with its key ([`RunContext::check_inputs`]). File
+//! After the action ran, its inputs are hashed again and compared with its key (`RunContext::check_inputs`). File
 //! stamps do not suffice: a write through a shared memory map changes neither the size nor, until the system writes the
 //! page back, the times; and bit rot on a disk never changes any of them. The hash covers the very mapping that the
 //! action read, not the file under the same path, which may be another one by now. A truncated file is detected by its

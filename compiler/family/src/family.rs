@@ -3,7 +3,7 @@
 //! A family maps checkpoint names to [`ModelTensor`]s and a configuration to a [`Decoder`]. It does not read
 //! tensors or know containers: the format decides how a file names and changes a tensor. Shared parts are
 //! written once: the tensors that a program needs in [`needed`](mc_decoder::needed), names in
-//! [`names`](crate::names), the common keys of a configuration in [`outline`](crate::config::outline). So a
+//! [`names`](crate::names), the common keys of a configuration in `outline`. So a
 //! new family is one file and one row in [`families`](crate::families).
 
 use std::borrow::Cow;

@@ -5,7 +5,7 @@
 pub struct ValueId(pub(crate) u32);
 
 impl ValueId {
-    /// Index into [`Graph::values`].
+    /// Index into `Graph::values`.
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -17,7 +17,7 @@ impl ValueId {
 pub struct StateId(pub(crate) u32);
 
 impl StateId {
-    /// Index into [`Graph::states`].
+    /// Index into `Graph::states`.
     pub fn index(self) -> usize {
         self.0 as usize
     }

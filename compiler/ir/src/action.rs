@@ -233,7 +233,7 @@ impl Piece {
 const HEAD_PIECE: usize = 1 << 20;
 
 /// Splits a file's head into the pieces in which it is stored: a long head contains a vocabulary, which stays the same
-/// when something at the end of the head changes. All pieces but the last have [`HEAD_PIECE`] bytes; the last has
+/// when something at the end of the head changes. All pieces but the last have `HEAD_PIECE` bytes; the last has
 /// fewer, possibly none.
 pub fn head_pieces(head: &[u8]) -> Vec<&[u8]> {
     let mut pieces: Vec<&[u8]> = head.chunks(HEAD_PIECE).collect();

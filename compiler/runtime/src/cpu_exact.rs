@@ -2,7 +2,7 @@
 //!
 //! Candle holds the tensors; the arithmetic is our own, because the bits of candle's matrix product depend on the CPU's
 //! vector width and on the number of threads. Work runs on the current rayon pool. A kernel is one function and one row
-//! of [`KERNELS`].
+//! of `KERNELS`.
 
 use candle_core::{Device, Result, Tensor, WithDType};
 use mc_graph::graph::State;

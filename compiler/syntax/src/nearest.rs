@@ -5,7 +5,7 @@
 /// A name that differs only in case comes first, then one that starts with `name` (omissions are mostly at the end).
 /// Otherwise it is the one with the fewest insertions, deletions, changes and swaps of neighbors (the restricted
 /// Damerau-Levenshtein distance), if that is at most a third of the longer name's characters. Among equally close
-/// names, the first one wins. Names of more than [`MAX_BYTES`] bytes match nothing, because a comparison takes time
+/// names, the first one wins. Names of more than `MAX_BYTES` bytes match nothing, because a comparison takes time
 /// proportional to the product of the lengths.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > MAX_BYTES {

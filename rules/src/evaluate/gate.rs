@@ -1,6 +1,6 @@
 //! `gate`: conditions that a model must meet before it is published.
 //!
-//! Each check is a node of a metric ([`crate::evaluate::metrics`]), measured by its own actions; the verdict
+//! Each check is a node of a metric (`evaluate::metrics`), measured by its own actions; the verdict
 //! joins them. A failed verdict is a result like any other and is cached: only the bundle and the command
 //! line refuse to continue.
 

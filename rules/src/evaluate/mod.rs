@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `gate` | `gate` |
 //!
-//! [`metrics`] is the table of what a gate can measure, with one file per metric in the folder of that name;
-//! the trait is in [`metric`]. The other files are the actions that measure ([`measure`]), judge ([`judge`])
-//! and find overlaps ([`leak`]), and the data that they exchange.
+//! `metrics` is the table of what a gate can measure, with one file per metric in the folder of that name;
+//! the trait is in `metric`. The other files are the actions that measure (`measure`), judge (`judge`)
+//! and find overlaps (`leak`), and the data that they exchange.
 
 pub(crate) mod chunk_context;
 pub mod gate;

@@ -1,7 +1,7 @@
 //! `gguf`: a checkpoint or merge as a quantized GGUF file.
 //!
-//! All types are resolved first ([`crate::quantize::tensor_types`]), before any action has a key. Each tensor
-//! is a separate action ([`crate::export::tensor_actions`]); the file is a composite of the head and the
+//! All types are resolved first (`quantize::tensor_types`), before any action has a key. Each tensor
+//! is a separate action (`export::tensor_actions`); the file is a composite of the head and the
 //! tensors' blobs, so no tensor is copied to build the file.
 
 use mc_exporter::exporter::Exporter;

@@ -1,7 +1,7 @@
 //! The tensors of a model as a format would write them, before encoding; used to compare a model with a file.
 //!
 //! Names, shapes and changes (rotary pairs, norms, stacked experts) are the same as in
-//! [`crate::export::tensor_actions`]. This module encodes and stores nothing.
+//! `export::tensor_actions`. This module encodes and stores nothing.
 
 use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_expression::evaluator::Evaluator;

@@ -1,5 +1,5 @@
 //! `checkpoint`: a Hugging Face folder with a model's configuration, tokenizer and weights; or a GGUF file,
-//! which [`crate::source::gguf_checkpoint`] reads.
+//! which `source::gguf_checkpoint` reads.
 //!
 //! It has no actions: files are read in place. Only headers and configuration are read here, so every error
 //! that can be found without reading a weight is an error of the declaration.

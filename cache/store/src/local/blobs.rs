@@ -1,7 +1,7 @@
 //! Blobs as files, each under the hash of its bytes.
 //!
 //! A blob is written to the session's folder and hashed on the way, then made read-only and renamed into place. It is
-//! synced later, together with others ([`super::durable`]).
+//! synced later, together with others (`durable`).
 //!
 //! A blob that is not in the memo of verified blobs is hashed before it is returned. If its bytes do not match, it is
 //! moved to the quarantine, reported ([`LocalStore::take_corruptions`]) and counts as missing.

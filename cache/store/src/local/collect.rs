@@ -7,7 +7,7 @@
 //! 2. blobs that no result names, such as those of a killed build,
 //! 3. results, and other contents such as fetched files, by the time of their last use.
 //!
-//! It keeps the blobs that a living process uses ([`super::uses`]), the blobs and results behind outputs in place, and
+//! It keeps the blobs that a living process uses (`uses`), the blobs and results behind outputs in place, and
 //! the results that name only kept blobs.
 //!
 //! Results are removed before blobs, so a killed collection leaves blobs that no result names, but no result without

@@ -2,7 +2,7 @@
 //!
 //! A lookup happens just before an action would run. Uploads happen in the background, and the command waits for them
 //! at its end, unless each action is to wait for its own upload. After a failure the server is not used for the rest of
-//! the command, with one warning (see [`super::finish`]).
+//! the command, with one warning (see `finish`).
 
 use std::fs;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! Credentials and proxies from the environment.
 //!
 //! These are values and paths only. A file is read when a request is made to a server to which it may apply, see
-//! [`crate::credentials`].
+//! `credentials`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

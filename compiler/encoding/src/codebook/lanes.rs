@@ -1,7 +1,7 @@
 //! The grids of [`crate::codebook`] for lanes: one neighbor per lane, for one group's nearest-point search at a time.
 //!
 //! A point is packed with a nibble per code. Each nibble is the index of that code's contribution to the distance in a
-//! table of all contributions of a group: see [`shares`].
+//! table of all contributions of a group: see `Shares`.
 
 use std::sync::LazyLock;
 

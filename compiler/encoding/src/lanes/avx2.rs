@@ -1,7 +1,7 @@
 //! Lanes of AVX2: eight at a time.
 //!
 //! Every `unsafe` here is one intrinsic (or one load, store or gather whose bounds were checked). They are sound
-//! because kernels run only if [`crate::lanes::dispatch::run`] detected the instructions on the CPU; the safe
+//! because kernels run only if `lanes::dispatch::run` detected the instructions on the CPU; the safe
 //! counterpart is [`crate::lanes::portable`], and the tests of [`crate::lanes`] compare the two.
 #![expect(unsafe_code, reason = "vector intrinsics are much faster, as the benchmark shows")]
 

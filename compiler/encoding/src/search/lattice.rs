@@ -1,4 +1,4 @@
-//! The common part of the IQ2 and IQ3 codecs: groups of weights become points of a [`Codebook`], signs are stored
+//! The common part of the IQ2 and IQ3 codecs: groups of weights become points of a `Codebook`, signs are stored
 //! separately.
 //!
 //! A code `l` of a point represents `2 l + 1`, so a group is `scale * (2 l + 1)` with signs. Some codecs store seven of

@@ -1,4 +1,4 @@
-//! Super-blocks in lanes: the part shared by the vector paths of the K types around [`crate::search::lanes`].
+//! Super-blocks in lanes: the part shared by the vector paths of the K types around `search::lanes`.
 //!
 //! A window of up to sixteen super-blocks is searched with one sub-block per lane, then with one super-block per lane.
 //! Blocks may come from several rows: only importance depends on the column.

@@ -16,7 +16,7 @@ use minijinja::{Error, ErrorKind, State, Value};
 /// hundred thousand.
 pub const MAX_INSTRUCTIONS: u64 = 2_000_000;
 
-/// Maximum work per rendering: bytes read or copied, [`VISIT`] for each value that is visited and [`KEEP`]
+/// Maximum work per rendering: bytes read or copied, `VISIT` for each value that is visited and `KEEP`
 /// for each that is kept.
 pub const MAX_WORK: usize = 64 << 20;
 

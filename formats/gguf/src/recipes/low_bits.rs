@@ -1,7 +1,7 @@
 //! Rules shared by the recipes below three bits: values, the first down projections and attention outputs keep more
 //! bits.
 //!
-//! The recipes differ only in the codecs of those tensors, so each recipe is a call of [`choose`]. This module is not a
+//! The recipes differ only in the codecs of those tensors, so each recipe is a call of `choose`. This module is not a
 //! recipe itself.
 
 use mc_encoding::blocks::{q4_k, q5_k};

@@ -29,7 +29,7 @@ pub struct Recipe {
     pub embedding: &'static Codec,
     /// The codec of any other tensor; `None` for the default.
     pub choose: fn(&TensorPosition) -> Option<&'static Codec>,
-    /// Adjusts the chosen codec; [`lift_small_attention`] in most recipes.
+    /// Adjusts the chosen codec; `lift_small_attention` in most recipes.
     pub lift: fn(&TensorPosition, &'static Codec) -> &'static Codec,
     /// Codecs that this recipe uses only with an imatrix, besides those that require one themselves.
     pub expects_imatrix: &'static [&'static Codec],
