@@ -1,5 +1,6 @@
 //! Encoded tensors, the locations of their bytes in a file, and the file as a list of parts.
 
+use mc_encoding::codec::Codec;
 use mc_encoding::encoding_error::EncodingError;
 use mc_encoding::stored_form::StoredForm;
 use mc_tensor::model_tensor::ModelTensor;
@@ -10,6 +11,12 @@ use mc_tensor::model_tensor::ModelTensor;
 pub struct EncodedTensor {
     /// Its purpose.
     pub tensor: ModelTensor,
+    /// Its name in the checkpoint; empty if the format adds it.
+    pub name: String,
+    /// Its form, for formats that write its parameters into a graph.
+    pub form: StoredForm,
+    /// Its shape before it was encoded, rows last.
+    pub shape: Vec<u64>,
     /// Its planes, in the order of its encoding.
     pub planes: Vec<EncodedPlane>,
 }
@@ -28,30 +35,37 @@ pub struct EncodedPlane {
 impl EncodedTensor {
     /// Creates a tensor in a stored form.
     ///
+    /// * `name`: its name in the checkpoint; empty if the format adds it
     /// * `shape`: rows last
     ///
     /// # Errors
     /// If a tensor of this shape cannot be stored in this form. Block sizes are not checked, because formats know which
     /// rows they accept.
-    pub fn of(tensor: ModelTensor, form: &StoredForm, shape: Vec<u64>) -> Result<Self, EncodingError> {
-        if let StoredForm::Blocks(codec) = form {
-            return Ok(Self::whole(tensor, codec.name, shape));
-        }
-        let planes = form.planes(&shape)?.into_iter();
-        let planes = planes.map(|plane| EncodedPlane {
-            role: plane.name,
-            kind: plane.dtype.name(),
-            shape: plane.shape,
-        });
-        Ok(Self { tensor, planes: planes.collect() })
+    pub fn of(
+        tensor: ModelTensor,
+        name: &str,
+        form: StoredForm,
+        shape: Vec<u64>,
+    ) -> Result<Self, EncodingError> {
+        let planes = match &form {
+            StoredForm::Blocks(codec) => {
+                vec![EncodedPlane { role: "weight", kind: codec.name, shape: shape.clone() }]
+            }
+            StoredForm::Planes { .. } => form
+                .planes(&shape)?
+                .into_iter()
+                .map(|plane| EncodedPlane { role: plane.name, kind: plane.dtype.name(), shape: plane.shape })
+                .collect(),
+        };
+        Ok(Self { tensor, name: name.to_owned(), form, shape, planes })
     }
 
-    /// Creates a tensor with all its bytes in one plane.
+    /// Creates a tensor of blocks, or of plain elements, which are blocks of one element.
     ///
-    /// * `kind`: the name of its codec
     /// * `shape`: rows last
-    pub fn whole(tensor: ModelTensor, kind: &'static str, shape: Vec<u64>) -> Self {
-        Self { tensor, planes: vec![EncodedPlane { role: "weight", kind, shape }] }
+    pub fn blocks(tensor: ModelTensor, name: &str, codec: &'static Codec, shape: Vec<u64>) -> Self {
+        let planes = vec![EncodedPlane { role: "weight", kind: codec.name, shape: shape.clone() }];
+        Self { tensor, name: name.to_owned(), form: StoredForm::Blocks(codec), shape, planes }
     }
 }
 
@@ -81,4 +95,6 @@ pub enum Part {
     Plane(usize),
     /// This many zeros.
     Zeros(u64),
+    /// A file of the checkpoint, by its name. It is referenced, never copied.
+    Source(String),
 }

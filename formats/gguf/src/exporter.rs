@@ -7,6 +7,7 @@ use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::{ModelDescription, TensorDescription};
 use mc_exporter::plane::{EncodedTensor, Part, Plane};
 use mc_exporter::refusal::Refusal;
+use mc_exporter::written_file::WrittenFile;
 use mc_graph::rotary::RotaryPairing;
 use mc_tensor::model_tensor::ModelTensor;
 use mc_tensor::stored::Stored;
@@ -26,6 +27,9 @@ pub struct GgufExporter;
 
 /// The format's name in declarations, keys and devices.
 pub const NAME: &str = "gguf";
+
+/// The file that holds a whole model.
+pub const MODEL_FILE: &str = "model.gguf";
 
 impl Exporter for GgufExporter {
     fn name(&self) -> &'static str {
@@ -68,7 +72,16 @@ impl Exporter for GgufExporter {
         (0..).zip(tensors).map(|(number, tensor)| plane(model, number, tensor)).collect()
     }
 
-    fn write(&self, model: &ModelDescription<'_>, planes: &[Plane]) -> Result<Vec<Part>, FormatError> {
+    fn files(&self, _: &ModelDescription<'_>, _: &[Plane]) -> Vec<String> {
+        vec![MODEL_FILE.to_owned()]
+    }
+
+    fn write(
+        &self,
+        model: &ModelDescription<'_>,
+        _: &[EncodedTensor],
+        planes: &[Plane],
+    ) -> Result<Vec<WrittenFile>, FormatError> {
         let plans = plans(planes)?;
         let layout = Layout::new(&written_keys::of(model, &plans)?, &plans, ALIGNMENT);
         let mut parts = vec![Part::Bytes(layout.head)];
@@ -78,11 +91,11 @@ impl Exporter for GgufExporter {
                 parts.push(Part::Zeros(stretch.padding));
             }
         }
-        Ok(parts)
+        Ok(vec![WrittenFile { name: MODEL_FILE.to_owned(), parts }])
     }
 
-    fn file_names(&self, release: &Release<'_>, n_files: usize) -> Vec<String> {
-        file_name::of_series(&file_name::of(release), n_files)
+    fn file_names(&self, release: &Release<'_>, n_files: usize) -> Option<Vec<String>> {
+        Some(file_name::of_series(&file_name::of(release), n_files))
     }
 
     fn container(&self) -> Option<&'static dyn Container> {

@@ -100,15 +100,17 @@ pub(crate) fn file(vocabulary: &Vocabulary, tensors: &[(ModelTensor, Vec<u64>, V
         ..ModelDescription::new(&decoder)
     };
     let encoded = |(tensor, shape, _): &(ModelTensor, Vec<u64>, Vec<u8>)| {
-        EncodedTensor::whole(*tensor, F32.name, shape.clone())
+        EncodedTensor::blocks(*tensor, "", &F32, shape.clone())
     };
-    let planes = format().layout(&model, &tensors.iter().map(encoded).collect::<Vec<_>>()).unwrap();
+    let encoded: Vec<EncodedTensor> = tensors.iter().map(encoded).collect();
+    let planes = format().layout(&model, &encoded).unwrap();
     let mut file = Vec::new();
-    for part in format().write(&model, &planes).unwrap() {
+    for part in format().write(&model, &encoded, &planes).unwrap().remove(0).parts {
         match part {
             Part::Bytes(bytes) => file.extend(bytes),
             Part::Plane(number) => file.extend(&tensors[planes[number].tensor].2),
             Part::Zeros(n_bytes) => file.resize(file.len() + n_bytes as usize, 0),
+            Part::Source(name) => unreachable!("{name} is not part of this format"),
         }
     }
     file
@@ -300,6 +302,7 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
         format: format().name(),
         whole: artifact("model"),
         files: vec![artifact("model")],
+        file_names: Vec::new(),
         reports: artifact("tensors.json"),
         name: "toy".to_owned(),
         identity: mc_exporter::identity::Identity::default(),

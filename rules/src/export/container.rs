@@ -1,14 +1,19 @@
-//! The action that writes a file in any format: it writes the parts that the format defines and joins the
-//! blobs of the tensors.
+//! The action that writes the files of a model in any format: it writes the parts that the format defines and joins
+//! the blobs of the tensors.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mc_digest::digest::BlobDigest;
+use mc_encoding::stored_form::StoredForm;
+use mc_exporter::export_settings::ExportSettings;
 use mc_exporter::exporter::Exporter;
 use mc_exporter::identity::Identity;
 use mc_exporter::model_description::ModelDescription;
 use mc_exporter::model_facts::{ModelFacts, SamplingDefaults};
-use mc_exporter::plane::{Part, Plane};
+use mc_exporter::plane::{EncodedTensor, Part, Plane};
+use mc_exporter::source_file::SourceFile;
+use mc_exporter::written_file::WrittenFile;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, Input, OutputReader, head_pieces, write_bytes,
 };
@@ -16,49 +21,55 @@ use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::{Parameters, list};
 
 use crate::calibrate::imatrix::ImatrixInfo;
-use crate::export::tensor_actions::Planned;
+use crate::export::tensor_actions::{Plan, Planned};
 use crate::quantize::tensor_report;
 use crate::source::about::Change;
 use crate::source::export_tensors::described;
 use crate::source::file_head::format_error;
-use crate::source::model_info::{HEAD, ModelInfo};
+use crate::source::model_info::{HEAD, ModelFiles, ModelInfo, file_name_of};
 use crate::source::source_digests::{self, tensor_names};
 use crate::source::token_files::{Contents, vocabulary_of};
 
 /// The output that holds the reports of its tensors.
 pub(crate) const REPORTS_FILE: &str = "tensors.json";
 
-/// Writes a file.
+/// Writes the files of a model.
 pub(crate) struct Container {
     exporter: &'static dyn Exporter,
-    /// The output that holds the model.
-    file: &'static str,
+    /// The outputs that hold the model.
+    files: Vec<String>,
     name: String,
     model: ModelInfo,
     identity: Identity,
     recipe: &'static str,
     imatrix: Option<String>,
+    settings: ExportSettings,
+    tensors: Vec<EncodedTensor>,
     planes: Vec<Plane>,
 }
 
 impl Container {
-    /// A file of these tensors.
+    /// The files of these tensors.
     ///
-    /// * `file`: the output that holds it
     /// * `name`: the model's name, and the facts that are published about it
     /// * `recipe`: its encoding
     /// * `imatrix`: the imatrix of the declaration; it is named in the file if a tensor was weighed by it
     pub(crate) fn new(
-        (exporter, file): (&'static dyn Exporter, &'static str),
+        exporter: &'static dyn Exporter,
         (name, identity): (&str, Identity),
         recipe: &'static str,
         model: &ModelInfo,
         imatrix: Option<&ImatrixInfo>,
-        planned: &[Planned],
+        settings: &ExportSettings,
+        Plan { tensors, planned }: &Plan,
     ) -> Self {
+        let planes: Vec<Plane> = planned.iter().map(|tensor| tensor.plane.clone()).collect();
+        let names = checkpoint_names(&model.files);
+        let files: Vec<SourceFile<'_>> = names.iter().map(|name| SourceFile { name, bytes: None }).collect();
+        let description = ModelDescription { files: &files, settings, ..described(model) };
         Self {
             exporter,
-            file,
+            files: exporter.files(&description, &planes),
             name: name.to_owned(),
             model: model.clone(),
             identity,
@@ -66,7 +77,9 @@ impl Container {
             imatrix: imatrix.filter(|_| planned.iter().any(|tensor| tensor.is_weighed)).map(|imatrix| {
                 imatrix.calibration.as_ref().map_or_else(|| imatrix.name.clone(), |data| data.name.clone())
             }),
-            planes: planned.iter().map(|tensor| tensor.plane.clone()).collect(),
+            settings: settings.clone(),
+            tensors: tensors.clone(),
+            planes,
         }
     }
 
@@ -77,7 +90,10 @@ impl Container {
         let sources = self.model.lineage.iter().flat_map(|lineage| &lineage.tensors);
         let sources = sources.map(|(_, source)| Input::Source(source.clone()));
         let tensors = planned.iter().map(|tensor| Input::Artifact(tensor.artifact.clone()));
-        let reports = planned.iter().map(|tensor| Input::Artifact(tensor.report.clone()));
+        let reports = reported(planned.iter().map(|tensor| &tensor.plane)).zip(planned);
+        let reports = reports
+            .filter(|(is_first, _)| *is_first)
+            .map(|(_, tensor)| Input::Artifact(tensor.report.clone()));
         files.chain(sources).chain(tensors).chain(reports).collect()
     }
 
@@ -119,8 +135,8 @@ impl Container {
         }
     }
 
-    /// Returns the pieces of the file.
-    fn parts(&self, ctx: &dyn ActionContext) -> Result<Vec<Part>, ActionError> {
+    /// Returns the files as lists of parts.
+    fn parts(&self, ctx: &dyn ActionContext) -> Result<Vec<WrittenFile>, ActionError> {
         let files = self.model.files.tokenizer_sources();
         let contents = Contents::read(ctx, &files)?;
         let is_of_format = |format: &str| format == self.exporter.name();
@@ -130,13 +146,25 @@ impl Container {
         let is_own = head.is_some_and(|head| self.model.files.vocabulary.as_ref() == Some(&head.source));
         let vocabulary = (!is_own).then(|| vocabulary_of(&contents, &self.model.decoder)).transpose()?;
         let facts = self.facts(&contents, self.lineage(ctx, files.len()));
+        let bytes: Vec<(&str, Cow<'_, [u8]>)> =
+            files.iter().filter_map(|(role, _)| Some((file_name_of(role)?, contents.get(role)?))).collect();
+        let sources: Vec<SourceFile<'_>> =
+            bytes.iter().map(|(name, bytes)| SourceFile { name, bytes: Some(bytes) }).collect();
         let description = ModelDescription {
             vocabulary: vocabulary.as_ref(),
             facts: Some(&facts),
             origin: origin.as_deref(),
+            files: &sources,
+            settings: &self.settings,
             ..described(&self.model)
         };
-        self.exporter.write(&description, &self.planes).map_err(format_error)
+        let written = self.exporter.write(&description, &self.tensors, &self.planes).map_err(format_error)?;
+        let names: Vec<&String> = written.iter().map(|file| &file.name).collect();
+        if names.iter().copied().ne(&self.files) {
+            let (title, expected) = (self.exporter.title(), self.files.join(", "));
+            return Err(ActionError::failed(format!("{title} wrote other files than planned: {expected}")));
+        }
+        Ok(written)
     }
 
     /// Returns the composite of these pieces.
@@ -170,10 +198,32 @@ impl Container {
                     zeros.insert(*n_bytes, blob);
                     blobs.push(blob);
                 }
+                Part::Source(name) => blobs.push(self.source(ctx, name)?),
             }
         }
         Ok(blobs)
     }
+
+    /// Stores a file of the checkpoint.
+    fn source(&self, ctx: &dyn ActionContext, name: &str) -> Result<BlobDigest, ActionError> {
+        let files = self.model.files.tokenizer_sources();
+        let index = files.iter().position(|(role, _)| file_name_of(role) == Some(name));
+        let index =
+            index.ok_or_else(|| ActionError::failed(format!("The checkpoint has no file `{name}`")))?;
+        write_bytes(ctx, &ctx.input(index)?.to_contiguous())
+    }
+}
+
+/// Returns the paths of the files around the weights in a checkpoint.
+pub(crate) fn checkpoint_names(files: &ModelFiles) -> Vec<String> {
+    let files = files.tokenizer_sources();
+    files.iter().filter_map(|(role, _)| file_name_of(role)).map(str::to_owned).collect()
+}
+
+/// Returns for each plane whether it is the first one of its tensor, for which the tensor's report is read.
+fn reported<'a>(planes: impl Iterator<Item = &'a Plane>) -> impl Iterator<Item = bool> {
+    let mut seen = BTreeSet::new();
+    planes.map(move |plane| seen.insert(plane.tensor))
 }
 
 /// Returns the sampling parameters that the model's publisher recommends, unchanged.
@@ -194,6 +244,16 @@ fn check_length(plane: &Plane, n_bytes: u64) -> Result<(), ActionError> {
     }
     let Plane { name, n_bytes: place, .. } = plane;
     Err(ActionError::failed(format!("Tensor `{name}` has {n_bytes} bytes; its place has {place}")))
+}
+
+/// Adds the form of a tensor in planes. Blocks are named by the type of their plane.
+fn with_form(parameters: Parameters, tensor: &EncodedTensor) -> Parameters {
+    match tensor.form {
+        StoredForm::Blocks(_) => parameters,
+        StoredForm::Planes { .. } => {
+            parameters.text(tensor.tensor.to_string(), format_args!("{} {}", tensor.form, tensor.name))
+        }
+    }
 }
 
 /// Adds the type and the dimensions of a plane.
@@ -224,11 +284,15 @@ impl Action for Container {
             let names = format!("{} {}", lineage.label.name, names.join(" "));
             parameters = parameters.text(&lineage.role, names);
         }
+        if self.settings != *ExportSettings::NONE {
+            parameters = parameters.content("settings", &self.settings);
+        }
+        parameters = self.tensors.iter().fold(parameters, with_form);
         self.planes.iter().fold(parameters, with_plane).into_pairs()
     }
 
     fn outputs(&self) -> Vec<String> {
-        vec![self.file.to_owned(), REPORTS_FILE.to_owned()]
+        self.files.iter().map(String::as_str).chain([REPORTS_FILE]).map(str::to_owned).collect()
     }
 
     fn reader(&self, output: &str) -> Option<OutputReader> {
@@ -242,20 +306,22 @@ impl Action for Container {
     }
 
     fn run(&self, ctx: &dyn ActionContext) -> Result<Outputs, ActionError> {
-        let parts = self.parts(ctx)?;
+        let written = self.parts(ctx)?;
         let n_sources: usize = self.model.lineage.iter().map(|lineage| lineage.tensors.len()).sum();
         let first = self.model.files.tokenizer_sources().len() + n_sources;
-        let blobs = self.composite(ctx, &parts, first)?;
+        let mut outputs = Outputs::new();
+        for WrittenFile { name, parts } in written {
+            outputs.insert(name, Output::Composite(self.composite(ctx, &parts, first)?));
+        }
         let mut reports = Vec::new();
-        for (index, plane) in self.planes.iter().enumerate() {
+        let firsts = reported(self.planes.iter()).zip(&self.planes).filter(|(is_first, _)| *is_first);
+        for (index, (_, plane)) in firsts.enumerate() {
             let report = ctx.input(first + self.planes.len() + index)?;
             reports.push((plane.name.as_str(), report.to_contiguous().into_owned()));
         }
         let reports = tensor_report::join(reports.into_iter()).map_err(ActionError::failed)?;
         let reports = write_bytes(ctx, &reports)?;
-        Ok(Outputs::from([
-            (self.file.to_owned(), Output::Composite(blobs)),
-            (REPORTS_FILE.to_owned(), Output::File(reports)),
-        ]))
+        outputs.insert(REPORTS_FILE.to_owned(), Output::File(reports));
+        Ok(outputs)
     }
 }

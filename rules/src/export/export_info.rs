@@ -15,8 +15,10 @@ pub struct ExportInfo {
     pub format: &'static str,
     /// The whole file, which gates measure and `mc run` runs.
     pub whole: Artifact,
-    /// The files to ship: the whole file, or those into which it is split.
+    /// The files to ship: the whole file, those into which it is split, or a folder of files.
     pub files: Vec<Artifact>,
+    /// The names of these files in the folder of the model, if runtimes require names.
+    pub file_names: Vec<String>,
     /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
     pub reports: Artifact,
     /// The model's name in it.

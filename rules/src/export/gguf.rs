@@ -4,8 +4,10 @@
 //! is a separate action (`export::tensor_actions`); the file is a composite of the head and the
 //! tensors' blobs, so no tensor is copied to build the file.
 
+use mc_encoding::stored_form::StoredForm;
+use mc_exporter::export_settings::ExportSettings;
 use mc_exporter::exporter::Exporter;
-use mc_gguf::exporter::GgufExporter;
+use mc_gguf::exporter::{GgufExporter, MODEL_FILE};
 use mc_gguf::recipes;
 use mc_ir::label::Label;
 use mc_ir::provider::Providers;
@@ -20,7 +22,7 @@ use crate::attributes::{label, place_of, provider, text};
 use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, REPORTS_FILE};
 use crate::export::export_info::{ExportInfo, type_shares};
-use crate::export::gguf_split::{self, MAX_FILE_SIZE, MODEL_FILE};
+use crate::export::gguf_split::{self, MAX_FILE_SIZE};
 use crate::export::published_identity::published_identity;
 use crate::export::recipe_of_copy::recipe_of_copy;
 use crate::export::tensor_actions::Planner;
@@ -118,17 +120,20 @@ impl Rule for Gguf {
             model: &model,
             imatrix: imatrix.as_ref(),
             is_copy: recipe.is_none(),
+            files: Vec::new(),
+            settings: ExportSettings::NONE,
         };
-        let planned = match recipe {
+        let plan = match recipe {
             None => planner.steps(&gguf_copy::tensors(record, place_of(record, "quantize"), &model)?)?,
             Some(recipe) => {
                 check_quantized(record.child("model"), &model_label, &model)?;
                 planner.check()?;
                 let tensors = export_tensors(EXPORTER, &model);
                 let choices = tensor_types(ctx, &model, &tensors, recipe, imatrix.as_ref())?;
-                planner.plan(tensors, choices.iter().map(|choice| choice.codec))?
+                planner.plan(tensors, choices.iter().map(|choice| StoredForm::Blocks(choice.codec)))?
             }
         };
+        let planned = &plan.planned;
         let n_tensor_bytes = planned.iter().map(|tensor| tensor.plane.n_bytes).sum();
         let is_weighed = planned.iter().any(|tensor| tensor.is_weighed);
         let calibration =
@@ -137,14 +142,15 @@ impl Rule for Gguf {
         let shown_recipe =
             recipe.map_or_else(|| recipe_of_copy(&model, &types), |recipe| recipe.name.to_owned());
         let container = Container::new(
-            (EXPORTER, MODEL_FILE),
+            EXPORTER,
             (&name, identity.clone()),
             recipe.map_or(COPY, |recipe| recipe.name),
             &model,
             imatrix.as_ref(),
-            &planned,
+            ExportSettings::NONE,
+            &plan,
         );
-        let inputs = container.inputs(&planned);
+        let inputs = container.inputs(planned);
         let node = target_action(ctx.label(), record, container, inputs);
         let whole = node.artifact(MODEL_FILE);
         let reports = node.artifact(REPORTS_FILE);
@@ -159,6 +165,7 @@ impl Rule for Gguf {
             format: EXPORTER.name(),
             whole,
             files,
+            file_names: Vec::new(),
             reports,
             name,
             identity,

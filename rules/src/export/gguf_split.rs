@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use mc_digest::digest::BlobDigest;
 use mc_exporter::plane::Plane;
-use mc_gguf::exporter::plans;
+use mc_gguf::exporter::{MODEL_FILE, plans};
 use mc_gguf::file_name::of_series;
 use mc_gguf::layout::{ALIGNMENT, Layout, TensorPlan};
 use mc_gguf::reader::Gguf;
@@ -24,9 +24,6 @@ use mc_ir::schema::{Arguments, NodeSchema, ValueKind};
 use crate::action::target_action::target_action;
 use crate::export::container::with_plane;
 use crate::source::file_head::first_piece;
-
-/// The output that holds a model in one file.
-pub(crate) const MODEL_FILE: &str = "model.gguf";
 
 /// Maximum size of a file; for `gguf` and `model`.
 pub(crate) static MAX_FILE_SIZE: NodeSchema = NodeSchema {

@@ -3,6 +3,7 @@
 //! Names, shapes and changes (rotary pairs, norms, stacked experts) are the same as in
 //! `export::tensor_actions`. This module encodes and stores nothing.
 
+use mc_encoding::blocks::plain::F32;
 use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_expression::evaluator::Evaluator;
 use mc_expression::expression::TensorExpr;
@@ -14,9 +15,6 @@ use crate::exporters;
 use crate::inference::source_inputs::{ReadSource, SourceInputs};
 use crate::source::export_tensors::{ExportTensor, described, export_tensors, factor_tensors};
 use crate::source::model_info::ModelInfo;
-
-/// The codec that accepts every shape.
-const PLAIN: &str = "F32";
 
 /// A tensor as a format would write it.
 pub struct WrittenTensor {
@@ -71,10 +69,15 @@ pub fn written_tensors(format: &str, model: &ModelInfo) -> Result<Vec<WrittenTen
     });
     let tensors: Vec<ExportTensor> =
         own.chain(factor_tensors(model)).chain(export_tensors(exporter, model)).collect();
-    let encoded: Vec<EncodedTensor> =
-        tensors.iter().map(|of| EncodedTensor::whole(of.tensor, PLAIN, of.expression.shape())).collect();
+    let encoded: Vec<EncodedTensor> = tensors.iter().map(|of| plain_tensor(model, of)).collect();
     let planes = exporter.layout(&description, &encoded).map_err(|refusal| refusal.message)?;
     Ok(planes.into_iter().map(|plane| written(model, &tensors, plane)).collect())
+}
+
+/// A tensor without an encoding; F32 accepts every shape.
+fn plain_tensor(model: &ModelInfo, of: &ExportTensor) -> EncodedTensor {
+    let name = model.weight(of.tensor).map_or("", |weight| weight.name.as_str());
+    EncodedTensor::blocks(of.tensor, name, &F32, of.expression.shape())
 }
 
 fn written(model: &ModelInfo, tensors: &[ExportTensor], plane: Plane) -> WrittenTensor {

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mc_encoding::codec::Codec;
+use mc_encoding::stored_form::StoredForm;
 use mc_gguf::exporter::{GgufExporter, NAME};
 use mc_ir::action::{Input, Source};
 use mc_ir::attribute::{Place, Record};
@@ -27,7 +27,7 @@ pub(crate) fn tensors(
     record: &Record,
     place: Place,
     model: &ModelInfo,
-) -> Result<Vec<(ExportTensor, &'static Codec)>, Vec<RuleError>> {
+) -> Result<Vec<(ExportTensor, StoredForm)>, Vec<RuleError>> {
     let rule_error = |place, message: &str| RuleError::new(place, "gguf::copy", message.to_owned());
     let others = type_rules::ALL.iter().map(|schema| schema.name).chain(["imatrix", "model-name"]);
     let rule_errors: Vec<RuleError> = others
@@ -46,7 +46,7 @@ pub(crate) fn tensors(
     let is_whole = head.is_some_and(|head| model.files.vocabulary.as_ref() == Some(&head.source));
     let stored: Option<Vec<_>> = tensors
         .into_iter()
-        .map(|tensor| tensor.expression.stored_codec().map(|codec| (tensor, codec)))
+        .map(|tensor| tensor.expression.stored_codec().map(|codec| (tensor, StoredForm::Blocks(codec))))
         .collect();
     let stored = stored.filter(|_| is_whole && model.lineage.len() == 1);
     let mut stored = stored.ok_or_else(|| {

@@ -243,9 +243,9 @@ fn file_names(export: &ExportInfo, version: &str) -> Vec<String> {
         version,
         recipe: &export.recipe,
     };
-    let names =
-        exporters::by_name(export.format).map(|format| format.file_names(&release, export.files.len()));
-    names.unwrap_or_default()
+    let format = exporters::by_name(export.format);
+    let names = format.and_then(|format| format.file_names(&release, export.files.len()));
+    names.unwrap_or_else(|| export.file_names.clone())
 }
 
 fn fits(

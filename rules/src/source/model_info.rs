@@ -154,6 +154,26 @@ impl ModelInfo {
     }
 }
 
+/// The roles of files that have one name in every checkpoint.
+const FILE_NAMES: [(&str, &str); 9] = [
+    ("config", "config.json"),
+    ("tokenizer", "tokenizer.json"),
+    ("tokenizer_model", "tokenizer.model"),
+    ("tokenizer_config", "tokenizer_config.json"),
+    ("added_tokens", "added_tokens.json"),
+    ("special_tokens_map", "special_tokens_map.json"),
+    ("generation_config", "generation_config.json"),
+    ("chat_template", "chat_template.jinja"),
+    ("chat_template_json", "chat_template.json"),
+];
+
+/// Returns the path of a role's file in a checkpoint; `None` for the head of a container.
+pub(crate) fn file_name_of(role: &str) -> Option<&str> {
+    let known = FILE_NAMES.iter().find(|(known, _)| *known == role).map(|(_, name)| *name);
+    // The role of an additional chat template is its path.
+    known.or_else(|| role.starts_with(ADDITIONAL_CHAT_TEMPLATES).then_some(role))
+}
+
 impl ModelFiles {
     /// Returns the files that define the tokenizer, in a fixed order, with their roles.
     ///

@@ -7,6 +7,7 @@ use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::ModelDescription;
 use mc_exporter::plane::{EncodedTensor, Part, Plane};
 use mc_exporter::refusal::Refusal;
+use mc_exporter::written_file::WrittenFile;
 use mc_graph::json;
 use mc_safetensors::write::header_with;
 use mc_tensor::dtype::DType;
@@ -14,6 +15,9 @@ use mc_tensor::model_tensor::ModelTensor;
 
 /// The key of the graph in the metadata.
 pub const GRAPH: &str = "graph";
+
+/// The only file.
+const FILE: &str = "model.graph.safetensors";
 
 /// Writes a model's graph.
 #[derive(Debug)]
@@ -64,7 +68,16 @@ impl Exporter for GraphExporter {
         Ok(planes)
     }
 
-    fn write(&self, model: &ModelDescription<'_>, planes: &[Plane]) -> Result<Vec<Part>, FormatError> {
+    fn files(&self, _: &ModelDescription<'_>, _: &[Plane]) -> Vec<String> {
+        vec![FILE.to_owned()]
+    }
+
+    fn write(
+        &self,
+        model: &ModelDescription<'_>,
+        _: &[EncodedTensor],
+        planes: &[Plane],
+    ) -> Result<Vec<WrittenFile>, FormatError> {
         let graph = lower(model.decoder).map_err(FormatError::new)?;
         let entry = |plane: &Plane| {
             let dtype = plane.kind.parse().map_err(|_| FormatError::new(format!("no type `{}`", plane.kind)))?;
@@ -72,10 +85,11 @@ impl Exporter for GraphExporter {
         };
         let entries = planes.iter().map(entry).collect::<Result<Vec<_>, FormatError>>()?;
         let header = header_with(&[(GRAPH, json::write(&graph).to_string())], &entries);
-        Ok(std::iter::once(Part::Bytes(header)).chain((0..planes.len()).map(Part::Plane)).collect())
+        let parts = std::iter::once(Part::Bytes(header)).chain((0..planes.len()).map(Part::Plane)).collect();
+        Ok(vec![WrittenFile { name: FILE.to_owned(), parts }])
     }
 
-    fn file_names(&self, release: &Release<'_>, _: usize) -> Vec<String> {
-        vec![format!("{}.graph.safetensors", release.name)]
+    fn file_names(&self, release: &Release<'_>, _: usize) -> Option<Vec<String>> {
+        Some(vec![format!("{}.graph.safetensors", release.name)])
     }
 }

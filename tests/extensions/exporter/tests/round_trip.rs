@@ -12,10 +12,12 @@ use mc_decoder::norm::Norm;
 use mc_decoder::program::{Block, Decoder, Head, Scales};
 use mc_decoder::rotary::Rotary;
 use mc_encoding::codec::Rows;
+use mc_encoding::blocks::plain;
 use mc_encoding::encoding::Encoding;
+use mc_encoding::stored_form::StoredForm;
 use mc_exporter::exporter::Exporter;
 use mc_exporter::model_description::ModelDescription;
-use mc_exporter::plane::{EncodedPlane, EncodedTensor, Part};
+use mc_exporter::plane::{EncodedTensor, Part};
 use mc_graph::evaluate::Sequence;
 use mc_graph::graph::Graph;
 use mc_graph::json;
@@ -90,17 +92,14 @@ fn encoded(tensor: ModelTensor, plain: &Tensor) -> (EncodedTensor, Vec<Vec<u8>>)
     let shape: Vec<u64> = plain.shape.iter().map(|n| *n as u64).collect();
     if plain.shape.len() == 1 {
         let bytes = plain.values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        return (EncodedTensor::whole(tensor, "F32", shape), vec![bytes]);
+        return (EncodedTensor::blocks(tensor, "", &plain::F32, shape), vec![bytes]);
     }
-    let planes = int4().planes(&shape, DType::F32).unwrap();
-    let mut bytes = vec![Vec::new(); planes.len()];
+    let form = StoredForm::Planes { encoding: int4(), weights: DType::F32 };
+    let encoded = EncodedTensor::of(tensor, "", form, shape).unwrap();
+    let mut bytes = vec![Vec::new(); encoded.planes.len()];
     let rows = Rows { x: &plain.values, n_cols: plain.width(), importance: None };
     int4().encode(&rows, DType::F32, &mut bytes);
-    let plane = |plane: mc_encoding::plane::Plane| {
-        // The table of types gives their names for good.
-        EncodedPlane { role: plane.name, kind: plane.dtype.name(), shape: plane.shape }
-    };
-    (EncodedTensor { tensor, planes: planes.into_iter().map(plane).collect() }, bytes)
+    (encoded, bytes)
 }
 
 /// The numbers that a tensor's planes stand for.
@@ -128,7 +127,7 @@ fn write(decoder: &Decoder, tensors: &[(ModelTensor, Tensor)]) -> Vec<u8> {
     let (encoded, bytes): (Vec<_>, Vec<_>) = tensors.iter().map(|(tensor, plain)| encoded(*tensor, plain)).unzip();
     let planes = GraphExporter.layout(&model, &encoded).unwrap();
     let mut file = Vec::new();
-    for part in GraphExporter.write(&model, &planes).unwrap() {
+    for part in GraphExporter.write(&model, &encoded, &planes).unwrap().remove(0).parts {
         match part {
             Part::Bytes(made) => file.extend(made),
             Part::Plane(number) => {
@@ -138,6 +137,7 @@ fn write(decoder: &Decoder, tensors: &[(ModelTensor, Tensor)]) -> Vec<u8> {
                 file.extend(stored);
             }
             Part::Zeros(n) => file.resize(file.len() + n as usize, 0),
+            Part::Source(name) => unreachable!("{name} is not part of this format"),
         }
     }
     file
