@@ -34,6 +34,14 @@ impl Lowering<'_> {
         self.subgraph.step(code, None, Options::of(code), &inputs, (element_type, &shape))
     }
 
+    /// The elements of one tensor where a condition holds, and of another elsewhere.
+    pub(crate) fn select(&mut self, condition: &Tensor, yes: &Tensor, no: &Tensor) -> Tensor {
+        let shape = broadcast(&condition.shape, &broadcast(&yes.shape, &no.shape));
+        let inputs = [condition.index, yes.index, no.index];
+        let options = Options::of(Code::SelectV2);
+        self.subgraph.step(Code::SelectV2, None, options, &inputs, (ElementType::F32, &shape))
+    }
+
     /// Multiplies by a number, unless it is 1.
     pub(crate) fn scale(&mut self, input: &Tensor, factor: f32) -> Tensor {
         if factor == 1.0 {

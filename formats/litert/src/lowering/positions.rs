@@ -109,10 +109,7 @@ impl Lowering<'_> {
         let columns = self.subgraph.constant(ElementType::F32, &[1, 1, 1, self.n_positions], columns);
         let is_near = self.compare(Code::Greater, &columns, &before);
         let (near, far) = (self.subgraph.numbers(&[0.0]), self.subgraph.numbers(&[HIDDEN]));
-        let inputs = [is_near.index, near.index, far.index];
-        let options = Options::of(Code::SelectV2);
-        let shape = (ElementType::F32, is_near.shape.as_slice());
-        let local = self.subgraph.step(Code::SelectV2, None, options, &inputs, shape);
+        let local = self.select(&is_near, &near, &far);
         let local = self.binary(Code::Minimum, &local, &mask);
         self.positions.windows.insert(window, local.clone());
         local

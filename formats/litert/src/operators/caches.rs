@@ -9,6 +9,7 @@ use crate::lowering::Lowering;
 use crate::operators::operator;
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
+use crate::tflite::subgraph::Tensor;
 
 /// Writes the rows of a batch into the keys or values. The output is the cache in its own layout, which only
 /// [`crate::operators::attention`] reads.
@@ -37,7 +38,8 @@ pub(crate) fn cache_update(to: &mut Lowering<'_>, node: &Node) -> Result<(), Str
 }
 
 /// Prepends the last earlier rows to the rows of a batch. The rows that the next batch needs are the last ones of
-/// the tokens; the padding after them has no effect.
+/// the tokens; the padding after them has no effect. Rows before the first position are zero, whatever the cache holds:
+/// LiteRT-LM does not clear it between conversations.
 pub(crate) fn recent_rows(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {
     let RecentRows { state, n_before } = *operator::<RecentRows>(node)?;
     let [rows] = to.inputs(node)?;
@@ -47,6 +49,7 @@ pub(crate) fn recent_rows(to: &mut Lowering<'_>, node: &Node) -> Result<(), Stri
     };
     let width = rows.shape[1];
     let columns = to.reshape(&before, &[width, n_before]);
+    let columns = after_start(to, &columns);
     let earlier = to.transpose(&columns, &[1, 0]);
     let all = to.concat(&[earlier, rows], 0);
     let kept = if to.n_tokens == 1 {
@@ -67,4 +70,13 @@ pub(crate) fn recent_rows(to: &mut Lowering<'_>, node: &Node) -> Result<(), Stri
     to.updated[state.index()] = Some(after);
     to.set(node.outputs[0], all);
     Ok(())
+}
+
+/// The columns, or zeros if the batch is the first one.
+fn after_start(to: &mut Lowering<'_>, columns: &Tensor) -> Tensor {
+    let first = to.first_position();
+    let zero = to.subgraph.integers(&[0]);
+    let is_later = to.compare(Code::Greater, &first, &zero);
+    let zero = to.subgraph.numbers(&[0.0]);
+    to.select(&is_later, columns, &zero)
 }

@@ -9,8 +9,7 @@ use mc_graph::rotary::{Frequencies, RotaryScaling};
 
 use crate::lowering::Lowering;
 use crate::operators::operator;
-use crate::tflite::code::{Code, Options};
-use crate::tflite::element_type::ElementType;
+use crate::tflite::code::Code;
 use crate::tflite::subgraph::Tensor;
 
 /// `cos(position * frequency)` and `sin(position * frequency)`, times the factor of the scaling.
@@ -65,7 +64,5 @@ fn select(to: &mut Lowering<'_>, original_context: u32, long: &Tensor, short: &T
     let last = to.last_position();
     let bound = to.subgraph.integers(&[original_context as i32 - 1]);
     let is_long = to.compare(Code::Greater, &last, &bound);
-    let inputs = [is_long.index, long.index, short.index];
-    let options = Options::of(Code::SelectV2);
-    to.subgraph.step(Code::SelectV2, None, options, &inputs, (ElementType::F32, &long.shape))
+    to.select(&is_long, long, short)
 }
