@@ -26,6 +26,7 @@ use crate::evaluate::gate;
 use crate::evaluate::metrics::NODES;
 use crate::export::gguf;
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::model_node::MODEL_NAME;
 use crate::quantize::type_rules;
 use crate::ship::bundle;
 use crate::transform::merge;
@@ -102,7 +103,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
-        ChildSchema { node: &gguf::MODEL_NAME, occurs: Occurs::Optional },
+        ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
         ChildSchema { node: &TAGS, occurs: Occurs::Optional },
