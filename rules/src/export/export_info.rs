@@ -39,6 +39,13 @@ pub struct ExportInfo {
     pub calibration: Option<DatasetInfo>,
 }
 
+impl ExportInfo {
+    /// The files whose size counts: the whole file, even if it ships in pieces, or the files of a folder.
+    pub(crate) fn measured_files(&self) -> Vec<Artifact> {
+        if self.file_names.is_empty() { vec![self.whole.clone()] } else { self.files.clone() }
+    }
+}
+
 /// The tensors of a file that have the same type.
 #[derive(Clone, ContentHash, Debug, PartialEq, Eq)]
 #[content("type-share")]

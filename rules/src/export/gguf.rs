@@ -43,14 +43,14 @@ pub struct Gguf;
 
 static EXPORTER: &dyn Exporter = &GgufExporter;
 
-/// The recipe; for this rule and for `model`.
-pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
+static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
     ValueKind::Advised(recipes_and_copy, recipe_names::advice),
 );
 
-fn recipes_and_copy() -> Vec<&'static str> {
+/// The words of `quantize`: recipes, `COPY`, and other names of recipes.
+pub(crate) fn recipes_and_copy() -> Vec<&'static str> {
     recipes::names().into_iter().chain([COPY]).chain(recipes::aliases()).collect()
 }
 
