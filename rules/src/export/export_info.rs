@@ -1,10 +1,13 @@
 //! Provider of an exported file for gates, bundles and the command line, independent of its format.
 
+use std::sync::Arc;
+
 use mc_digest::content_hash::ContentHash;
 use mc_exporter::identity::Identity;
 use mc_exporter::plane::Plane;
 use mc_ir::action::Artifact;
 
+use crate::inference::written_model::WrittenModel;
 use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
 
@@ -19,6 +22,8 @@ pub struct ExportInfo {
     pub files: Vec<Artifact>,
     /// The names of these files in the folder of the model, if runtimes require names.
     pub file_names: Vec<String>,
+    /// The files and the tensors in them, if the format has no reader for whole files.
+    pub written: Option<Arc<WrittenModel>>,
     /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
     pub reports: Artifact,
     /// The model's name in it.

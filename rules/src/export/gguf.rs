@@ -166,6 +166,7 @@ impl Rule for Gguf {
             whole,
             files,
             file_names: Vec::new(),
+            written: None,
             reports,
             name,
             identity,
