@@ -19,7 +19,7 @@ use crate::evaluate::gate::GateInfo;
 use crate::evaluate::verdict::{Verdict, megabytes};
 use crate::export::adapter_gguf::AdapterGgufInfo;
 use crate::export::export_info::ExportInfo;
-use crate::export::model_node::{MODEL, MODEL_EXPECTED};
+use crate::export::model_node::{MODEL, MODEL_EXPECTED, OLD_MODEL, exported_model};
 use crate::exporters;
 use crate::ship::bundle_file::{BundleFile, checksums};
 use crate::ship::device::DeviceInfo;
@@ -29,9 +29,10 @@ use crate::ship::model_card::ModelCard;
 use crate::ship::modelfile;
 use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, Package, SourceFacts};
 use crate::ship::prompt::Prompt;
+use crate::ship::shipped_model::{Described, ShippedModel};
 use crate::source::about::Change;
 use crate::source::model_info::Lineage;
-use crate::source::{file_head, source_digests};
+use crate::source::source_digests;
 
 /// The rule's name.
 pub const NAME: &str = "bundle";
@@ -69,7 +70,8 @@ static SCHEMA: NodeSchema = NodeSchema {
     arguments: Arguments::None,
     properties: &[],
     children: &[
-        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &MODEL, occurs: Occurs::Optional },
+        ChildSchema { node: &OLD_MODEL, occurs: Occurs::Optional },
         ChildSchema { node: &ADAPTER, occurs: Occurs::Any },
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
@@ -89,7 +91,7 @@ impl Rule for Bundle {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let record = ctx.record();
-        let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
+        let named = exported_model(record)?;
         let export: Result<ExportInfo, _> = provider(ctx, &named, MODEL_EXPECTED);
         let gate = label(record, "gate").map(|gate| provider::<GateInfo>(ctx, &gate, "a `gate`")).transpose();
         let device = label(record, "device")
@@ -133,15 +135,19 @@ impl Rule for Bundle {
             calibration: export.calibration.as_ref().map(|data| data.name.clone()),
             has_gate: gate.is_some(),
             adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
+            described: Described::of(export.format, &export.model),
         };
         let mut inputs = vec![Input::Artifact(export.whole.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
         inputs.extend(export.model.files.licenses.iter().map(|(source, _)| Input::Source(source.clone())));
         inputs.extend(adapters.into_iter().map(|adapter| Input::Artifact(adapter.gguf)));
-        // The whole file is already the first input.
-        let shards = export.files.iter().filter(|file| **file != export.whole);
-        inputs.extend(shards.cloned().map(Input::Artifact));
+        // A single file is already the first input.
+        let files = export.files.iter().filter(|_| export.files.len() > 1);
+        inputs.extend(files.cloned().map(Input::Artifact));
         inputs.extend(source_digests::inputs(&export.model));
+        if package.described.is_some() {
+            inputs.extend(Described::inputs(&export.model));
+        }
         let names = package.output_names();
         let releases = package.files.iter().cloned().zip(export.files.iter().cloned()).collect();
         let node = target_action(ctx.label(), record, package, inputs);
@@ -306,25 +312,29 @@ impl Action for Package {
         if let Some(verdict) = verdict.as_ref().filter(|verdict| !verdict.passed) {
             return Err(ActionError::GateMissed(verdict.table()));
         }
-        let content = ctx.input(0)?;
-        let file = file_head::open(&content)?;
-        let prompt = Prompt::new(&file.vocabulary, file_head::template_place(&content))
-            .map_err(ActionError::failed)?;
+        let model = match &self.described {
+            Some(described) => described.read(ctx, self.first_token_file())?,
+            None => ShippedModel::of_file(ctx, 0)?,
+        };
+        let prompt = Prompt::new(&model.vocabulary, model.template_place).map_err(ActionError::failed)?;
         let mut outputs = Outputs::new();
         let mut copied = Copied { ctx, outputs: &mut outputs };
         let models = copied.inputs(self.model_inputs())?;
         let adapters = copied.inputs(self.adapters.iter().map(String::as_str).zip(self.first_adapter()..))?;
         let licenses = copied.texts(self.licenses.iter().map(String::as_str).zip(self.first_license()..))?;
         let texts: Vec<String> = licenses.iter().map(|(_, text)| text.clone()).collect();
-        let modelfile = modelfile::text(self, &file.vocabulary, &prompt, &texts);
-        let modelfile = copied.written(MODELFILE, &modelfile)?;
+        let modelfile = self.has_modelfile().then(|| {
+            let text = modelfile::text(self, &model.vocabulary, &prompt, &texts);
+            copied.written(MODELFILE, &text)
+        });
+        let modelfile = modelfile.transpose()?;
         let digests = self.digests(ctx);
         let licenses: Vec<BundleFile> = licenses.into_iter().map(|(file, _)| file).collect();
         let known: Vec<&BundleFile> =
-            models.iter().chain(&adapters).chain(&licenses).chain([&modelfile]).collect();
+            models.iter().chain(&adapters).chain(&licenses).chain(&modelfile).collect();
         let card = ModelCard {
             package: self,
-            architecture: &file.architecture,
+            architecture: &model.architecture,
             verdict: verdict.as_ref(),
             prompt: &prompt,
             digests: &digests,
@@ -332,11 +342,11 @@ impl Action for Package {
         };
         let card = copied.written(CARD, &card.text())?;
         let mut others: Vec<BundleFile> =
-            adapters.into_iter().chain(licenses).chain([modelfile, card]).collect();
+            adapters.into_iter().chain(licenses).chain(modelfile).chain([card]).collect();
         others.sort_by(|one, other| one.name.cmp(&other.name));
         let manifest = Manifest {
             package: self,
-            file: &file,
+            model: &model,
             stop: &prompt.stop,
             verdict: verdict.as_ref(),
             digests: &digests,

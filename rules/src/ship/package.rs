@@ -6,6 +6,7 @@ use mc_exporter::identity::Identity;
 use crate::export::export_info::TypeShare;
 use crate::ship::device::DeviceInfo;
 use crate::ship::memory::MemoryEstimate;
+use crate::ship::shipped_model::Described;
 
 /// The documents that every bundle has, besides its license texts.
 pub(crate) const MANIFEST: &str = "manifest.json";
@@ -77,6 +78,9 @@ pub(crate) struct Package {
     /// The adapter files next to the model.
     #[content("adapters")]
     pub(crate) adapters: Vec<String>,
+    /// The source of the facts about the model, if its file does not describe itself.
+    #[content("described")]
+    pub(crate) described: Option<Described>,
 }
 
 /// A checkpoint or an adapter from which the model was made.
@@ -142,10 +146,21 @@ impl Package {
         self.first_shard() + if self.files.len() == 1 { 0 } else { self.files.len() }
     }
 
+    /// The index of the first file of the checkpoint among the inputs, if the model's file does not describe itself.
+    pub(crate) fn first_token_file(&self) -> usize {
+        self.first_source() + self.sources.iter().map(|source| source.tensors.len()).sum::<usize>()
+    }
+
+    /// Returns true if the bundle has a [`MODELFILE`]: only GGUF runs in Ollama.
+    pub(crate) fn has_modelfile(&self) -> bool {
+        self.described.is_none()
+    }
+
     /// The names of all files of the bundle.
     pub(crate) fn output_names(&self) -> Vec<String> {
         let mut names = self.files.clone();
-        names.extend([MANIFEST, CARD, MODELFILE].map(str::to_owned));
+        names.extend([MANIFEST, CARD].map(str::to_owned));
+        names.extend(self.has_modelfile().then(|| MODELFILE.to_owned()));
         names.extend(self.licenses.iter().cloned());
         names.extend(self.adapters.iter().cloned());
         names.push(CHECKSUMS.to_owned());
