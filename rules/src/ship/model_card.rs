@@ -2,7 +2,7 @@
 
 use mc_exporter::count_label::count_label;
 
-use crate::evaluate::verdict::{Verdict, megabytes};
+use crate::evaluate::verdict::{NOT_RUN, Verdict, megabytes};
 use crate::ship::bundle_file::BundleFile;
 use crate::ship::card_header;
 use crate::ship::loading;
@@ -155,7 +155,10 @@ fn quality(verdict: &Verdict) -> String {
         text.push_str(&format!(
             "| {name} | {} | {} | {} | {} |\n",
             check.baseline.clone().unwrap_or_else(dash),
-            check.measured,
+            check
+                .not_run
+                .as_ref()
+                .map_or_else(|| check.measured.clone(), |reason| cell(&format!("{NOT_RUN}: {reason}"))),
             check.delta.clone().unwrap_or_else(dash),
             check.limit
         ));
