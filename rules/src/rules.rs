@@ -9,6 +9,7 @@ use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
+use crate::ship::group::Group;
 use crate::ship::model::Model;
 use crate::source::adapter::Adapter;
 use crate::source::checkpoint::Checkpoint;
@@ -31,4 +32,5 @@ pub static RULES: &[&dyn Rule] = &[
     &Device,
     &Bundle,
     &Model,
+    &Group,
 ];

@@ -22,6 +22,7 @@ use mc_ir::origin::Origin;
 use mc_ir::provider::Providers;
 use mc_ir::target::Target;
 use mc_rules::rules::RULES;
+use mc_rules::ship::group::GroupInfo;
 use mc_rules::source::origin;
 
 use crate::declaration_error::DeclarationError;
@@ -148,15 +149,22 @@ impl Declarations {
         if !diagnostics.is_empty() {
             return Err(DeclarationError::Wrong(Box::new(diagnostics)));
         }
-        let wanted = |label: Label| {
-            let analysis = analyze(&self.db, &label);
-            let providers = analysis.providers.clone().ok()?;
-            Some(Wanted { label, providers })
-        };
-        let targets: Vec<Wanted> = found.iter().cloned().filter_map(wanted).collect();
-        // Every reason for which a target is not analyzed is a diagnostic.
-        assert_eq!(targets.len(), found.len(), "a target without diagnostics has providers");
+        let mut targets = Vec::new();
+        found.into_iter().for_each(|label| self.analyzed(label, &mut targets));
         Ok(targets)
+    }
+
+    /// Adds an analyzed target without diagnostics; for a group, its members. Each is added once.
+    fn analyzed(&self, label: Label, targets: &mut Vec<Wanted>) {
+        let providers = analyze(&self.db, &label).providers.clone();
+        // Every reason for which a target is not analyzed is a diagnostic.
+        let providers = providers.expect("a target without diagnostics has providers");
+        if let Some(group) = providers.get::<GroupInfo>() {
+            // The analysis refuses cycles of labels, so groups end.
+            group.members.iter().cloned().for_each(|member| self.analyzed(member, targets));
+        } else if targets.iter().all(|known| known.label != label) {
+            targets.push(Wanted { label, providers });
+        }
     }
 
     /// Reports every error in the targets and their dependencies. Needs only headers and configurations of models;

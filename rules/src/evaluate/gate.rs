@@ -13,14 +13,14 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs};
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::action::target_action::target_action;
-use crate::attributes::{label, provider};
+use crate::attributes::provider;
 use crate::evaluate::gated_model::GatedModel;
 use crate::evaluate::judge::{Judge, VERDICT};
 use crate::evaluate::leak;
 use crate::evaluate::metric::AnyPlan;
 use crate::evaluate::metrics::{METRICS, N_METRICS, NODES};
 use crate::export::export_info::ExportInfo;
-use crate::export::model_node::{MODEL, MODEL_EXPECTED};
+use crate::export::model_node::{MODEL, MODEL_EXPECTED, OLD_MODEL, exported_model};
 
 /// The rule's name.
 pub const NAME: &str = "gate";
@@ -36,8 +36,8 @@ pub struct GateInfo {
 }
 
 /// The model, the metrics, and the children that every rule with actions has.
-static CHILDREN: [ChildSchema; N_METRICS + 3] = {
-    let mut children = [ChildSchema { node: &MODEL, occurs: Occurs::Once }; N_METRICS + 3];
+static CHILDREN: [ChildSchema; N_METRICS + 4] = {
+    let mut children = [ChildSchema { node: &MODEL, occurs: Occurs::Optional }; N_METRICS + 4];
     let mut index = 0;
     while index < N_METRICS {
         children[1 + index] = NODES[index];
@@ -45,6 +45,7 @@ static CHILDREN: [ChildSchema; N_METRICS + 3] = {
     }
     children[1 + N_METRICS] = ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any };
     children[2 + N_METRICS] = ChildSchema { node: &TAGS, occurs: Occurs::Optional };
+    children[3 + N_METRICS] = ChildSchema { node: &OLD_MODEL, occurs: Occurs::Optional };
     children
 };
 
@@ -63,7 +64,7 @@ impl Rule for Gate {
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
         let (owner, record) = (ctx.label(), ctx.record());
-        let named = label(record, MODEL.name).ok_or_else(Vec::new)?;
+        let named = exported_model(record)?;
         let export: ExportInfo = provider(ctx, &named, MODEL_EXPECTED)?;
         let plans = plans(&GatedModel { ctx, export: &export })?;
         let mut inputs: Vec<Artifact> = plans.iter().flat_map(|plan| &plan.results).cloned().collect();

@@ -41,7 +41,7 @@ pub(crate) struct Container {
     name: String,
     model: ModelInfo,
     identity: Identity,
-    recipe: &'static str,
+    recipe: String,
     imatrix: Option<String>,
     settings: ExportSettings,
     tensors: Vec<EncodedTensor>,
@@ -57,7 +57,7 @@ impl Container {
     pub(crate) fn new(
         exporter: &'static dyn Exporter,
         (name, identity): (&str, Identity),
-        recipe: &'static str,
+        recipe: &str,
         model: &ModelInfo,
         imatrix: Option<&ImatrixInfo>,
         settings: &ExportSettings,
@@ -73,7 +73,7 @@ impl Container {
             name: name.to_owned(),
             model: model.clone(),
             identity,
-            recipe,
+            recipe: recipe.to_owned(),
             imatrix: imatrix.filter(|_| planned.iter().any(|tensor| tensor.is_weighed)).map(|imatrix| {
                 imatrix.calibration.as_ref().map_or_else(|| imatrix.name.clone(), |data| data.name.clone())
             }),
@@ -81,6 +81,11 @@ impl Container {
             tensors: tensors.clone(),
             planes,
         }
+    }
+
+    /// Returns the names of the files, the one to open first.
+    pub(crate) fn files(&self) -> &[String] {
+        &self.files
     }
 
     /// Returns the tokenizer's files, then the sources of the weights for the lineage, then the tensors, then
@@ -113,7 +118,7 @@ impl Container {
     /// Returns the origin of the file.
     fn lineage(&self, ctx: &dyn ActionContext, first: usize) -> Vec<(String, String)> {
         let note = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut notes = vec![note("version", env!("CARGO_PKG_VERSION")), note("recipe", self.recipe)];
+        let mut notes = vec![note("version", env!("CARGO_PKG_VERSION")), note("recipe", &self.recipe)];
         notes.extend(self.imatrix.iter().map(|imatrix| note("imatrix", imatrix)));
         notes.extend(self.sources(ctx, first));
         notes
@@ -125,7 +130,7 @@ impl Container {
         };
         ModelFacts {
             name: self.name.clone(),
-            recipe: self.recipe.to_owned(),
+            recipe: self.recipe.clone(),
             identity: self.identity.clone(),
             is_changed: self.model.about.change != Change::None,
             has_head_dim: json("config")
@@ -271,7 +276,7 @@ impl Action for Container {
             self.model.files.tokenizer_sources().into_iter().map(|(role, _)| role).collect();
         let mut parameters = Parameters::new()
             .text("name", &self.name)
-            .text("recipe", self.recipe)
+            .text("recipe", &self.recipe)
             .text("tool", env!("CARGO_PKG_VERSION"))
             .text("files", roles.join(" "))
             .content("identity", &self.identity)

@@ -23,6 +23,7 @@ use crate::calibrate::imatrix::ImatrixInfo;
 use crate::export::container::{Container, REPORTS_FILE};
 use crate::export::export_info::{ExportInfo, type_shares};
 use crate::export::gguf_split::{self, MAX_FILE_SIZE};
+use crate::export::model_node::{MODEL_NAME, WRITTEN_MODEL};
 use crate::export::published_identity::published_identity;
 use crate::export::recipe_of_copy::recipe_of_copy;
 use crate::export::tensor_actions::Planner;
@@ -32,7 +33,7 @@ use crate::quantize::tensor_types::tensor_types;
 use crate::quantize::type_rules::{EMBEDDING_TYPE, OUTPUT_TYPE, PURE, TENSOR_TYPE, TENSOR_TYPES};
 use crate::source::export_tensors::export_tensors;
 use crate::source::model_info::ModelInfo;
-use crate::transform::requantize::{REQUANTIZE, check_quantized};
+use crate::transform::requantize::check_quantized;
 
 /// The rule's name.
 pub const NAME: &str = mc_gguf::exporter::NAME;
@@ -42,31 +43,19 @@ pub struct Gguf;
 
 static EXPORTER: &dyn Exporter = &GgufExporter;
 
-static MODEL: NodeSchema = NodeSchema {
-    properties: &[REQUANTIZE],
-    ..NodeSchema::leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
-};
-
-/// The recipe; for this rule and for `model`.
-pub(crate) static QUANTIZE: NodeSchema = NodeSchema::leaf(
+static QUANTIZE: NodeSchema = NodeSchema::leaf(
     "quantize",
     "How the weights are stored: a recipe of llama.cpp, or `COPY` for a GGUF that stays as it is.",
     ValueKind::Advised(recipes_and_copy, recipe_names::advice),
 );
 
-fn recipes_and_copy() -> Vec<&'static str> {
+/// The words of `quantize`: recipes, `COPY`, and other names of recipes.
+pub(crate) fn recipes_and_copy() -> Vec<&'static str> {
     recipes::names().into_iter().chain([COPY]).chain(recipes::aliases()).collect()
 }
 
 static IMATRIX: NodeSchema =
     NodeSchema::leaf("imatrix", "The importance of columns, for the codecs that use it.", ValueKind::Label);
-
-/// The model's name; for this rule and for `model`.
-pub(crate) static MODEL_NAME: NodeSchema = NodeSchema::leaf(
-    "model-name",
-    "The model's name in its files; by default that of its checkpoint, or of the target that changed its weights.",
-    ValueKind::Text,
-);
 
 static SCHEMA: NodeSchema = NodeSchema {
     name: NAME,
@@ -74,7 +63,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     arguments: Arguments::None,
     properties: &[],
     children: &[
-        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &WRITTEN_MODEL, occurs: Occurs::Once },
         ChildSchema { node: &QUANTIZE, occurs: Occurs::Once },
         ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
         ChildSchema { node: &TENSOR_TYPES, occurs: Occurs::Optional },
@@ -166,6 +155,7 @@ impl Rule for Gguf {
             whole,
             files,
             file_names: Vec::new(),
+            written: None,
             reports,
             name,
             identity,

@@ -15,6 +15,7 @@ pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
 pub(crate) mod model_node;
+pub(crate) mod planned_export;
 pub(crate) mod published_identity;
 pub(crate) mod recipe_of_copy;
 pub(crate) mod tensor_actions;

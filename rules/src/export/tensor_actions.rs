@@ -119,7 +119,7 @@ impl Planner<'_> {
     }
 
     /// Describes the model with the settings of the target.
-    fn description(&self) -> ModelDescription<'_> {
+    pub(crate) fn description(&self) -> ModelDescription<'_> {
         ModelDescription { files: &self.files, settings: self.settings, ..described(self.model) }
     }
 

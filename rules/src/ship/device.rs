@@ -12,7 +12,7 @@ use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, Proper
 use crate::attributes::{place_of, text, text_property};
 
 /// The container formats that a device can name.
-pub const FORMATS: [&str; 3] = ["gguf", "coreml", "executorch"];
+pub const FORMATS: [&str; 6] = ["gguf", "mlx", "onnx", "litert", "coreml", "executorch"];
 
 /// The `device` rule.
 pub struct Device;

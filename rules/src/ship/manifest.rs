@@ -3,13 +3,13 @@
 //! A test validates it against its schema, `docs/schemas/bundle-manifest-2.schema.json`. A change that readers of the
 //! old form would not understand gets a new version.
 
-use mc_exporter::model_file::ModelFile;
 use mc_ir::action::ActionError;
 use serde_json::{Map, Number, Value, json};
 
 use crate::evaluate::verdict::{Check, Verdict};
 use crate::ship::bundle_file::BundleFile;
 use crate::ship::package::{Package, SourceFacts};
+use crate::ship::shipped_model::ShippedModel;
 use crate::source::about::DO_SAMPLE;
 
 /// The version of the manifest's format.
@@ -22,8 +22,8 @@ pub(crate) const SCHEMA: &str = "urn:mc:schema:bundle-manifest:2";
 pub(crate) struct Manifest<'a> {
     /// The facts that are known before the build.
     pub(crate) package: &'a Package,
-    /// The model, read back from its file.
-    pub(crate) file: &'a ModelFile,
+    /// The facts about the model.
+    pub(crate) model: &'a ShippedModel,
     /// The tokens that end an answer.
     pub(crate) stop: &'a [u32],
     /// The measurements of the gates.
@@ -52,7 +52,7 @@ impl Manifest<'_> {
             "version": package.version,
             "model": model,
             "format": package.format,
-            "architecture": self.file.architecture,
+            "architecture": self.model.architecture,
             "parameters": package.n_parameters,
             "quantization": package.recipe,
             "types": package.types.iter().map(|share| json!({
@@ -60,9 +60,9 @@ impl Manifest<'_> {
                 "tensors": share.n_tensors,
                 "bytes": share.n_bytes,
             })).collect::<Vec<_>>(),
-            "context_length": self.file.decoder.context_length,
-            "chat_template": self.file.vocabulary.chat_template,
-            "bos_token": self.token(self.file.vocabulary.special.bos),
+            "context_length": self.model.context_length,
+            "chat_template": self.model.vocabulary.chat_template,
+            "bos_token": self.token(self.model.vocabulary.special.bos),
             "stop_tokens": self.stop_tokens(),
             "sampling": sampling(&package.sampling),
             "memory": {
@@ -101,7 +101,7 @@ impl Manifest<'_> {
     }
 
     fn token(&self, id: Option<u32>) -> Option<&str> {
-        self.file.vocabulary.tokens.get(id? as usize).map(String::as_str)
+        self.model.vocabulary.tokens.get(id? as usize).map(String::as_str)
     }
 
     fn stop_tokens(&self) -> Vec<Value> {
@@ -124,7 +124,7 @@ fn of_source(source: &SourceFacts, digest: &str) -> Value {
 
 /// A check, with its values both as numbers and as text for display.
 fn check(check: &Check) -> Value {
-    json!({
+    let mut facts = json!({
         "name": check.name,
         "on": check.on,
         "value": check.value,
@@ -138,7 +138,11 @@ fn check(check: &Check) -> Value {
             "change": check.delta,
             "limit": check.limit,
         },
-    })
+    });
+    if let Some(reason) = &check.not_run {
+        facts["not_run"] = json!(reason);
+    }
+    facts
 }
 
 fn sampling(advice: &[(String, String)]) -> Value {

@@ -4,14 +4,13 @@
 //! |---|---|---|
 //! | `NAME.merge` | `merge` | there are adapters |
 //! | `NAME.imatrix` | `imatrix` | there is calibration |
-//! | `NAME.gguf` | `gguf` | always |
+//! | `NAME.FORMAT` | the format's rule | always |
 //! | `NAME.gate` | `gate` | there is a `gate` |
 //! | `NAME` | `bundle` | always |
+//!
+//! With several formats, each has a bundle `NAME-FORMAT` with its parts, and `NAME` is the `group` of these bundles. The
+//! merge and the imatrix are shared. [`crate::ship::model_expansion`] does the work.
 
-use std::collections::BTreeMap;
-
-use mc_ir::attribute::{Place, Placed, Record, Value};
-use mc_ir::label::Label;
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
 use mc_ir::rule_error::RuleError;
@@ -20,14 +19,15 @@ use mc_ir::target::Target;
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
-use crate::attributes::child;
-use crate::calibrate::imatrix;
-use crate::evaluate::gate;
 use crate::evaluate::metrics::NODES;
-use crate::export::gguf;
 use crate::export::gguf_split::MAX_FILE_SIZE;
-use crate::quantize::type_rules;
+use crate::export::model_node::MODEL_NAME;
+use crate::export::planned_export::{ALLOW, SOLVER};
+use crate::quantize::{recipe_names, type_rules};
 use crate::ship::bundle;
+use crate::ship::formats;
+use crate::ship::layout::LAYOUT;
+use crate::ship::model_expansion::Expansion;
 use crate::transform::merge;
 use crate::transform::requantize::REQUANTIZE;
 
@@ -83,6 +83,52 @@ static GATE: NodeSchema = NodeSchema {
     children: &NODES,
 };
 
+/// The encoding, in the words of the format.
+static QUANTIZE: NodeSchema = NodeSchema::leaf(
+    "quantize",
+    "How the weights are stored, in a word of the format; a word that only one format has selects that format.",
+    ValueKind::Advised(formats::quantizations, recipe_names::advice),
+);
+
+static TENSOR_TYPE: NodeSchema = NodeSchema {
+    name: type_rules::TENSOR_TYPE.name,
+    doc: "The type of the tensors whose names match a regular expression: the names of GGUF, or those of the checkpoint in other formats.",
+    arguments: Arguments::Two(ValueKind::Text, ValueKind::OneOf(formats::types)),
+    properties: &[],
+    children: &[],
+};
+
+static OUTPUT_TYPE: NodeSchema = NodeSchema {
+    arguments: Arguments::One(ValueKind::OneOf(formats::types)),
+    ..NodeSchema::leaf(
+        "output-type",
+        "The type of the output; in a model without an output of its own, of the embedding.",
+        ValueKind::Text,
+    )
+};
+
+static EMBEDDING_TYPE: NodeSchema =
+    NodeSchema::leaf("embedding-type", "The type of the token embedding.", ValueKind::OneOf(formats::types));
+
+/// A format with its own attributes, which precede those of the model.
+static FORMAT: NodeSchema = NodeSchema {
+    name: "format",
+    doc: "A format to write; by default the one that has the word of `quantize`. Several formats make several bundles.",
+    arguments: Arguments::One(ValueKind::OneOf(formats::names)),
+    properties: &[],
+    children: &[
+        ChildSchema { node: &QUANTIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
+        ChildSchema { node: &type_rules::TENSOR_TYPES, occurs: Occurs::Optional },
+        ChildSchema { node: &OUTPUT_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EMBEDDING_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &type_rules::PURE, occurs: Occurs::Optional },
+        ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
+        ChildSchema { node: &ALLOW, occurs: Occurs::Any },
+    ],
+};
+
 static SCHEMA: NodeSchema = NodeSchema {
     name: "model",
     doc: "A model that ships: base, adapters, quantization, gates and bundle in one node.",
@@ -92,17 +138,21 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &BASE, occurs: Occurs::Once },
         ChildSchema { node: &merge::ADAPTER, occurs: Occurs::Any },
         ChildSchema { node: &CALIBRATION, occurs: Occurs::Optional },
-        ChildSchema { node: &gguf::QUANTIZE, occurs: Occurs::Once },
-        ChildSchema { node: &type_rules::TENSOR_TYPE, occurs: Occurs::Any },
+        ChildSchema { node: &FORMAT, occurs: Occurs::Any },
+        ChildSchema { node: &QUANTIZE, occurs: Occurs::Optional },
+        ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
         ChildSchema { node: &type_rules::TENSOR_TYPES, occurs: Occurs::Optional },
-        ChildSchema { node: &type_rules::OUTPUT_TYPE, occurs: Occurs::Optional },
-        ChildSchema { node: &type_rules::EMBEDDING_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &OUTPUT_TYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &EMBEDDING_TYPE, occurs: Occurs::Optional },
         ChildSchema { node: &type_rules::PURE, occurs: Occurs::Optional },
+        ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
+        ChildSchema { node: &ALLOW, occurs: Occurs::Any },
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
-        ChildSchema { node: &gguf::MODEL_NAME, occurs: Occurs::Optional },
+        ChildSchema { node: &LAYOUT, occurs: Occurs::Optional },
+        ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },
         ChildSchema { node: &TAGS, occurs: Occurs::Optional },
@@ -115,7 +165,7 @@ impl Rule for Model {
     }
 
     fn expand(&self, target: Target) -> Result<Vec<Target>, Vec<RuleError>> {
-        Ok(Expansion::new(target).run())
+        Expansion::new(target).run()
     }
 
     fn analyze(&self, ctx: &dyn RuleContext) -> Result<Providers, Vec<RuleError>> {
@@ -124,104 +174,14 @@ impl Rule for Model {
     }
 }
 
-struct Expansion {
-    target: Target,
-    made: Vec<Target>,
-}
-
-impl Expansion {
-    fn new(target: Target) -> Self {
-        Self { target, made: Vec::new() }
-    }
-
-    fn run(mut self) -> Vec<Target> {
-        let place = self.target.record.place;
-        let record = self.target.record.clone();
-        let base = record.children("base").to_vec();
-        let merged = if record.children("adapter").is_empty() {
-            base.clone()
-        } else {
-            let children = [("base", base.clone()), ("adapter", record.children("adapter").to_vec())];
-            vec![self.make("merge", merge::NAME, &children)]
-        };
-        let own = |schema: &NodeSchema| (schema.name, record.children(schema.name).to_vec());
-        let of_steps = || [own(&EXEC_PROPERTY), own(&TAGS)];
-        let mut gguf_children = vec![
-            ("model", merged.clone()),
-            ("quantize", record.children("quantize").to_vec()),
-            ("model-name", record.children("model-name").to_vec()),
-            (MAX_FILE_SIZE.name, record.children(MAX_FILE_SIZE.name).to_vec()),
-        ];
-        gguf_children.extend(of_steps());
-        for schema in type_rules::ALL {
-            gguf_children.push((schema.name, record.children(schema.name).to_vec()));
-        }
-        if let Some(calibration) = record.child("calibration") {
-            let from = calibration.property("from").and_then(|from| from.value.as_text());
-            let calibrated = if from == Some("merged") { merged } else { base };
-            let mut dataset = Record::new(calibration.place);
-            dataset.arguments.clone_from(&calibration.arguments);
-            let mut children = vec![("model", calibrated), ("dataset", vec![dataset])];
-            children.extend(of_steps());
-            if let Some(context) = calibration.property("context") {
-                children.push(("context", vec![child(context.place, context.value.clone())]));
-            }
-            let imatrix = self.make("imatrix", imatrix::NAME, &children);
-            gguf_children.push(("imatrix", vec![imatrix]));
-        }
-        let gguf = self.make("gguf", gguf::NAME, &gguf_children);
-        let mut bundle_children = vec![
-            ("gguf", vec![gguf.clone()]),
-            ("device", record.children("device").to_vec()),
-            ("context", record.children("context").to_vec()),
-            ("version", record.children("version").to_vec()),
-            own(&TAGS),
-        ];
-        if let Some(gate) = record.child("gate") {
-            let mut children = vec![("gguf", vec![gguf])];
-            children.extend(of_steps());
-            for metric in &NODES {
-                children.push((metric.node.name, gate.children(metric.node.name).to_vec()));
-            }
-            bundle_children.push(("gate", vec![self.make("gate", gate::NAME, &children)]));
-        }
-        let bundle = record_of(place, &bundle_children);
-        let label = self.target.label.clone();
-        self.made.push(Target { label, rule: bundle::NAME, record: bundle, expanded_from: None });
-        self.made
-    }
-
-    /// Adds a target `NAME.suffix` and returns a child node that names it.
-    fn make(&mut self, suffix: &str, rule: &'static str, children: &[(&str, Vec<Record>)]) -> Record {
-        let place = self.target.record.place;
-        let label =
-            Label::new(self.target.label.package.clone(), format!("{}.{suffix}", self.target.label.name));
-        self.made.push(Target {
-            label: label.clone(),
-            rule,
-            record: record_of(place, children),
-            expanded_from: Some(self.target.label.clone()),
-        });
-        let mut record = Record::new(place);
-        record.arguments.push(Placed { value: Value::Label(label), place });
-        record
-    }
-}
-
-fn record_of(place: Place, children: &[(&str, Vec<Record>)]) -> Record {
-    let mut by_name = BTreeMap::new();
-    for (name, records) in children {
-        if !records.is_empty() {
-            by_name.insert((*name).to_owned(), records.clone());
-        }
-    }
-    Record { place, arguments: Vec::new(), properties: BTreeMap::new(), children: by_name }
-}
-
 #[cfg(test)]
 mod tests {
+    use mc_ir::attribute::{Place, Placed, Record, Value};
+    use mc_ir::label::{Label, PackageId};
+
     use super::*;
-    use mc_ir::label::PackageId;
+    use crate::attributes::child;
+    use crate::ship::model_expansion::record_of;
 
     fn model(children: &[(&str, Vec<Record>)]) -> Vec<Target> {
         let label = Label::new(PackageId("models".to_owned()), "app");
@@ -234,14 +194,17 @@ mod tests {
         vec![child(Place(1), Value::Label(label))]
     }
 
+    fn quantize() -> Vec<Record> {
+        vec![child(Place(2), Value::Text("Q8_0".to_owned()))]
+    }
+
     fn names(targets: &[Target]) -> Vec<String> {
         targets.iter().map(|target| format!("{} {}", target.rule, target.label.name)).collect()
     }
 
     #[test]
     fn the_smallest_model_is_a_gguf_in_a_bundle() {
-        let quantize = vec![child(Place(2), Value::Text("Q8_0".to_owned()))];
-        let targets = model(&[("base", label_child("base")), ("quantize", quantize)]);
+        let targets = model(&[("base", label_child("base")), ("quantize", quantize())]);
         assert_eq!(names(&targets), ["gguf app.gguf", "bundle app"]);
         let gguf_model = targets[0].record.value("model").unwrap().value.as_label().unwrap();
         assert_eq!(gguf_model.name, "base");
@@ -252,6 +215,7 @@ mod tests {
         let wanted = vec![child(Place(4), Value::Text("gpu".to_owned()))];
         let targets = model(&[
             ("base", label_child("base")),
+            ("quantize", quantize()),
             ("calibration", label_child("calibration")),
             ("gate", vec![Record::new(Place(3))]),
             ("exec-property", wanted.clone()),
@@ -271,6 +235,7 @@ mod tests {
         let targets = model(&[
             ("base", label_child("base")),
             ("adapter", label_child("adapter")),
+            ("quantize", quantize()),
             ("calibration", label_child("calibration")),
             ("gate", vec![Record::new(Place(3))]),
             ("tags", tags.clone()),
@@ -291,6 +256,7 @@ mod tests {
             let targets = model(&[
                 ("base", label_child("base")),
                 ("adapter", label_child("adapter")),
+                ("quantize", quantize()),
                 ("calibration", calibration(from)),
             ]);
             assert_eq!(

@@ -1,4 +1,4 @@
-//! The size of the file. Needs no action: the file's digest includes its length.
+//! The size of the model's files. Needs no action: the digest of a file includes its length.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::evaluate::verdict::{Check, megabytes};
 
 static NODE: NodeSchema = NodeSchema {
     name: "size",
-    doc: "Size of the model's file in bytes.",
+    doc: "Size of the model's files in bytes.",
     arguments: Arguments::None,
     properties: &[PropertySchema {
         name: "max",
@@ -25,12 +25,15 @@ static NODE: NodeSchema = NodeSchema {
     children: &[],
 };
 
-/// Maximum size of the file in bytes.
+/// Maximum size of the model's files in bytes.
 #[derive(ContentHash, Debug)]
 #[content("size")]
 pub(crate) struct Size {
     #[content("max")]
     max: u64,
+    /// Number of files after the first.
+    #[content("more-files", default)]
+    n_more: u64,
 }
 
 impl Metric for Size {
@@ -38,24 +41,20 @@ impl Metric for Size {
 
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
         let max = node.property("max").and_then(|max| max.value.as_bytes()).unwrap_or(u64::MAX);
-        Ok(Plan { metric: Self { max }, results: vec![gate.export.whole.clone()], held_out: None })
+        let files = gate.export.measured_files();
+        Ok(Plan { metric: Self { max, n_more: files.len() as u64 - 1 }, results: files, held_out: None })
     }
 
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
-        let n_bytes = results.n_bytes(0);
+        let n_bytes: u64 = (0..=self.n_more as usize).map(|index| results.n_bytes(index)).sum();
         Ok(vec![Check {
             name: NODE.name.to_owned(),
-            on: None,
-            baseline: None,
             measured: megabytes(n_bytes),
-            value: n_bytes as f64,
-            baseline_value: None,
-            delta: None,
+            value: Some(n_bytes as f64),
             limit: format!("at most {}", megabytes(self.max)),
             limits: BTreeMap::from([("max".to_owned(), self.max as f64)]),
-            interval: None,
-            baseline_interval: None,
             passed: n_bytes <= self.max,
+            ..Check::default()
         }])
     }
 }

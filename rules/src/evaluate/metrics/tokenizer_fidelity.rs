@@ -61,6 +61,9 @@ impl Metric for TokenizerFidelity {
     const SCHEMA: ChildSchema = ChildSchema { node: &NODE, occurs: Occurs::Any };
 
     fn plan(gate: &GatedModel<'_>, node: &Record) -> Result<Plan<Self>, Vec<RuleError>> {
+        if exporters::by_name(gate.export.format).is_none_or(|format| format.container().is_none()) {
+            return Err(vec![no_vocabulary(node, gate.export.format)]);
+        }
         let model = match label_property(node, AGAINST) {
             None => gate.export.model.clone(),
             Some(named) => gate.provider::<ModelInfo>(&named, "a `checkpoint`")?,
@@ -81,6 +84,14 @@ impl Metric for TokenizerFidelity {
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
         Ok(vec![check(&results.found(0)?, &self.on)])
     }
+}
+
+fn no_vocabulary(node: &Record, format: &str) -> RuleError {
+    let title = exporters::title(format);
+    let message =
+        format!("{title} has no vocabulary of its own: it ships the tokenizer files of the checkpoint");
+    RuleError::new(node.place, "gate::tokenizer", message)
+        .help("Leave `tokenizer-fidelity` out: the files are the same")
 }
 
 fn no_tokenizer(node: &Record, model: &ModelInfo) -> RuleError {
@@ -108,16 +119,12 @@ fn check(found: &Fidelities, on: &str) -> Check {
     Check {
         name: NODE.name.to_owned(),
         on: Some(on.to_owned()),
-        baseline: None,
         measured,
-        value: found.n_different as f64,
-        baseline_value: None,
-        interval: None,
-        baseline_interval: None,
-        delta: None,
+        value: Some(found.n_different as f64),
         limit: "all equal".to_owned(),
         limits: BTreeMap::from([("max".to_owned(), 0.0)]),
         passed: found.n_different == 0,
+        ..Check::default()
     }
 }
 
