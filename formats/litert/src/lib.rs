@@ -13,6 +13,6 @@ mod lowering;
 mod operators;
 mod parts;
 mod quantizations;
-mod settings;
+pub mod settings;
 mod tflite;
 mod weights;

@@ -7,7 +7,7 @@ use mc_exporter::quantization::{Quantization, UnencodedTensor};
 use mc_exporter::refusal::Refusal;
 use mc_tensor::model_tensor::ModelTensor;
 
-/// The word for a scale per row of 8-bit codes, which tables of embeddings always have when matrices are quantized.
+/// The grid with a scale per row of 8-bit codes, which tables of embeddings have if matrices have blocks.
 const INT8_CHANNEL: &str = "int8-channel";
 
 /// Every word, the default first.
@@ -47,7 +47,8 @@ pub(crate) fn form(tensor: &UnencodedTensor<'_>, quantization: &Quantization) ->
         return Ok(StoredForm::Blocks(&plain::F32));
     };
     // `EMBEDDING_LOOKUP` reads rows with one scale each.
-    let grid = if tensor.tensor == ModelTensor::TokenEmbedding { INT8_CHANNEL } else { grid };
+    let is_table = tensor.tensor == ModelTensor::TokenEmbedding;
+    let grid = if is_table && !grid.ends_with("channel") { INT8_CHANNEL } else { grid };
     let packing = if grid.starts_with("int4") { "signed-nibbles" } else { "signed-bytes" };
     let encoding: Encoding = format!("{grid}:{packing}").parse().map_err(|error| {
         Refusal::new(format!("Tensor `{}` cannot be stored as `{grid}`: {error}", tensor.name))

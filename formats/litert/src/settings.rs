@@ -3,10 +3,18 @@
 use mc_exporter::model_description::ModelDescription;
 
 /// Name of the setting for the kind of file.
-pub(crate) const CONTAINER: &str = "container";
+pub const CONTAINER: &str = "container";
 
 /// Name of the setting for the numbers of tokens of prefill signatures.
-pub(crate) const PREFILL: &str = "prefill";
+pub const PREFILL: &str = "prefill";
+
+/// The words for the kinds of files, the default first.
+pub fn containers() -> Vec<&'static str> {
+    vec![LITERTLM, TFLITE]
+}
+
+const LITERTLM: &str = "litertlm";
+const TFLITE: &str = "tflite";
 
 /// Number of positions of the caches, unless the model's own context is shorter.
 const CONTEXT: u32 = 4096;
@@ -40,9 +48,11 @@ impl Settings {
     /// If a value is not valid, as a message.
     pub(crate) fn read(model: &ModelDescription<'_>) -> Result<Self, String> {
         let container = match model.settings.option(CONTAINER) {
-            None | Some("litertlm") => Container::Litertlm,
-            Some("tflite") => Container::Tflite,
-            Some(other) => return Err(format!("`{other}` is not a container; expected litertlm or tflite")),
+            None | Some(LITERTLM) => Container::Litertlm,
+            Some(TFLITE) => Container::Tflite,
+            Some(other) => {
+                return Err(format!("`{other}` is not a container; expected {LITERTLM} or {TFLITE}"));
+            }
         };
         let context = model.settings.context.unwrap_or(CONTEXT.min(model.decoder.context_length)).max(1);
         Ok(Self { container, context, prefill: prefill(model, context)? })

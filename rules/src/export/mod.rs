@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `gguf` | `gguf` |
 //! | `adapter_gguf` | `adapter-gguf` |
+//! | `litert` | `litert` |
 //!
 //! The other files are their actions and parts.
 
@@ -14,6 +15,7 @@ pub(crate) mod container;
 pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
+pub mod litert;
 pub(crate) mod model_node;
 pub(crate) mod planned_export;
 pub(crate) mod published_identity;
