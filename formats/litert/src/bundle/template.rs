@@ -104,3 +104,34 @@ fn subject_len(text: &str) -> usize {
     };
     text.chars().rev().take_while(is_part).map(char::len_utf8).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_turns_are_removed() {
+        for (template, expected) in [
+            ("a {% generation %}b{% endgeneration %} c", "a b c"),
+            ("a\n{%- generation -%}\nb\n{%- endgeneration %}\nc", "ab\nc"),
+            ("{% for m in messages %}{{ m }}{% endfor %}", "{% for m in messages %}{{ m }}{% endfor %}"),
+            ("{% broken", "{% broken"),
+        ] {
+            assert_eq!(rewritten(template), expected);
+        }
+    }
+
+    #[test]
+    fn calls_of_get_become_subscripts() {
+        for (template, expected) in [
+            ("{{ m.get('content') }}", "{{ m['content'] }}"),
+            ("{{ m.get(\"a\") + m.get('b') }}", "{{ m[\"a\"] + m['b'] }}"),
+            ("{{ m.tools[0].get('a', '()') }}", "{{ (m.tools[0]['a'] | default('()')) }}"),
+            ("{% if m.get('a', f(x)) %}", "{% if (m['a'] | default(f(x))) %}"),
+            ("{{ m.get(key) }}", "{{ m.get(key) }}"),
+            ("{{ m.get('a'", "{{ m.get('a'"),
+        ] {
+            assert_eq!(rewritten(template), expected);
+        }
+    }
+}

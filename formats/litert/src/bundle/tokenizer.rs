@@ -52,6 +52,6 @@ mod tests {
         let inflated = miniz_oxide::inflate::decompress_to_vec_zlib(&bytes[8..]).unwrap();
         assert_eq!(inflated, text.as_bytes());
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        expect_test::expect![[r#""#]].assert_eq(&hex);
+        expect_test::expect!["c600000000000000789ccd8c310e001000c4be720ff02992138b48e8c0ef4d62b21bdb34a55823562b2d3c945b1747e149b8f828f8e0b001bc37476b"].assert_eq(&hex);
     }
 }
