@@ -76,7 +76,7 @@ fn weight(tensor: &EncodedTensor) -> Result<Weight, Refusal> {
 }
 
 /// The role of the plane with the zero points.
-const ZERO_POINTS: &str = "zero_points";
+const ZERO_POINTS: &str = "zero-points";
 
 fn named(
     tensor: usize,

@@ -16,13 +16,15 @@ const DEFAULT_ACCURACY_LEVEL: i64 = 4;
 /// caches for all of them.
 const DEFAULT_CONTEXT: u32 = 4096;
 
+/// Type of the residual stream and its norms. Sums of many layers lose precision in 16 bits, and those of models that
+/// scale their embedding exceed the range.
+pub(crate) const STREAM: ElementType = ElementType::Float;
+
 /// The settings of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Type of activations, and of weights that are not quantized.
     pub(crate) activations: ElementType,
-    /// Type of the residual stream.
-    pub(crate) stream: ElementType,
     /// Number of positions of the rotary tables; the runtime accepts no longer sequence.
     pub(crate) context: u32,
     /// Precision of products with quantized weights.
@@ -33,12 +35,9 @@ impl Settings {
     /// Reads the settings of a target; a wrong value counts as the default, because [`check`] reports it.
     pub(crate) fn of(model: &ModelDescription<'_>) -> Self {
         let activations = quantizations::activations(&model.settings.quantization);
-        // Models that scale their embedding have sums beyond the range of 16-bit floats.
-        let is_wide = model.decoder.scales.embedding != 1.0;
-        let stream = if is_wide { ElementType::Float } else { activations };
         let context = model.settings.context.unwrap_or(DEFAULT_CONTEXT).min(model.decoder.context_length);
         let accuracy_level = accuracy_level(model).unwrap_or(DEFAULT_ACCURACY_LEVEL);
-        Self { activations, stream, context, accuracy_level }
+        Self { activations, context, accuracy_level }
     }
 }
 

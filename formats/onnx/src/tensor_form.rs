@@ -10,7 +10,7 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::element_type::ElementType;
 use crate::quantizations::{F16, QUANTIZATIONS};
-use crate::settings::Settings;
+use crate::settings::{STREAM, Settings};
 
 /// The form of a tensor with a word.
 ///
@@ -64,7 +64,7 @@ fn type_of(settings: &Settings, tensor: ModelTensor) -> ElementType {
         | ModelTensor::AttnNorm { .. }
         | ModelTensor::PostAttnNorm { .. }
         | ModelTensor::FfnNorm { .. }
-        | ModelTensor::PostFfnNorm { .. } => settings.stream,
+        | ModelTensor::PostFfnNorm { .. } => STREAM,
         _ => settings.activations,
     }
 }

@@ -9,10 +9,9 @@ use mc_onnx::exporter::OnnxExporter;
 
 use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
-use crate::export::model_node::MODEL_NAME;
+use crate::export::model_node::{MODEL_NAME, WRITTEN_MODEL};
 use crate::export::planned_export::{ALLOW, CONTEXT, IMATRIX, PlannedExport, SOLVER};
 use crate::quantize::encoding_rules;
-use crate::transform::requantize::REQUANTIZE;
 
 /// The rule's name.
 pub const NAME: &str = mc_onnx::exporter::NAME;
@@ -23,11 +22,6 @@ pub struct Onnx;
 static EXPORTER: &dyn Exporter = &OnnxExporter;
 
 static EXPORT: PlannedExport = PlannedExport { exporter: EXPORTER, options: &[&ACCURACY_LEVEL] };
-
-static MODEL: NodeSchema = NodeSchema {
-    properties: &[REQUANTIZE],
-    ..NodeSchema::leaf("model", "The checkpoint, merge or blend to write.", ValueKind::Label)
-};
 
 fn words() -> Vec<&'static str> {
     encoding_rules::words(EXPORTER)
@@ -50,7 +44,7 @@ static SCHEMA: NodeSchema = NodeSchema {
     arguments: Arguments::None,
     properties: &[],
     children: &[
-        ChildSchema { node: &MODEL, occurs: Occurs::Once },
+        ChildSchema { node: &WRITTEN_MODEL, occurs: Occurs::Once },
         ChildSchema { node: &QUANTIZE, occurs: Occurs::Optional },
         ChildSchema { node: &TENSOR_TYPE, occurs: Occurs::Any },
         ChildSchema { node: &OUTPUT_TYPE, occurs: Occurs::Optional },

@@ -5,6 +5,7 @@ use mc_graph::graph::Node;
 
 use crate::layout;
 use crate::proto::{Attribute, MICROSOFT};
+use crate::settings::STREAM;
 use crate::translation::{BlockForm, OnnxValue, Translation, ValueForm, View, Weight, WeightForm};
 use crate::value_names::INPUT_IDS;
 
@@ -21,7 +22,7 @@ pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Resul
         WeightForm::Blocks(form) => (from_blocks(translation, table, form), form.scales),
     };
     let rows = OnnxValue { name, element, form: ValueForm::Rows, columns: None };
-    let rows = translation.cast(&rows, translation.plan.settings.stream);
+    let rows = translation.cast(&rows, STREAM);
     translation.set(node.outputs[0], rows);
     Ok(())
 }
