@@ -19,6 +19,8 @@ use crate::value_names::{past, present};
 
 /// The runtime's kernels process this many dimensions of a head at once.
 const HEAD_STEP: u32 = 8;
+/// Number of rotating dimensions of which the runtime accepts multiples.
+const ROTARY_STEP: u32 = 16;
 
 /// Queries or keys before rotation.
 struct Heads {
@@ -52,6 +54,7 @@ pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Resul
         (Some((of_queries, pairing)), Some(of_keys)) if (of_queries, pairing) == of_keys => {
             let angles = translation.producer::<RotaryAngles>(of_queries).map(|(angles, _)| angles);
             let angles = angles.ok_or_else(|| Refusal::new("ONNX needs rotary angles that are tables"))?;
+            check_rotary(angles.n_dims)?;
             inputs.extend(rotary_tables::names(translation, angles, &lengths.total)?);
             Some(pairing)
         }
@@ -93,6 +96,16 @@ pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Resul
     let mixed = OnnxValue { name: mixed, element, form: ValueForm::Rows, columns: None };
     translation.set(node.outputs[0], mixed);
     Ok(())
+}
+
+fn check_rotary(n_dims: u32) -> Result<(), Refusal> {
+    if n_dims.is_multiple_of(ROTARY_STEP) {
+        return Ok(());
+    }
+    let message = format!(
+        "`rope` rotates {n_dims} dimensions of a head; ONNX Runtime's attention rotates multiples of {ROTARY_STEP}"
+    );
+    Err(Refusal::new(message).help("`gguf` and `mlx` have no such limit"))
 }
 
 fn dims(translation: &Translation<'_>, id: ValueId) -> Result<[u32; 2], Refusal> {
