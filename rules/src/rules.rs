@@ -7,6 +7,7 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
 use crate::ship::export::Export;
@@ -28,6 +29,7 @@ pub static RULES: &[&dyn Rule] = &[
     &Calibrate,
     &Imatrix,
     &Gguf,
+    &Onnx,
     &AdapterGguf,
     &Gate,
     &Device,
