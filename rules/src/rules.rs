@@ -7,6 +7,7 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::mlx::Mlx;
 use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
@@ -29,8 +30,9 @@ pub static RULES: &[&dyn Rule] = &[
     &Calibrate,
     &Imatrix,
     &Gguf,
-    &Onnx,
     &AdapterGguf,
+    &Mlx,
+    &Onnx,
     &Gate,
     &Device,
     &Export,

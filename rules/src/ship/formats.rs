@@ -7,6 +7,7 @@ use mc_ir::schema::NodeSchema;
 
 use crate::export::gguf::{self, Gguf};
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::mlx::{self, Mlx};
 use crate::export::onnx::{self, Onnx};
 use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::quantize::type_rules;
@@ -46,6 +47,23 @@ pub(crate) static FORMATS: &[Format] = &[
         has_default: false,
         default: Some("Q4_K_M"),
         rule: &Gguf,
+    },
+    Format {
+        name: mlx::NAME,
+        quantizations: mlx::words,
+        types: mlx::words,
+        attributes: &[
+            &mlx::TENSOR_TYPE,
+            &mlx::OUTPUT_TYPE,
+            &mlx::EMBEDDING_TYPE,
+            &SOLVER,
+            &mlx::DTYPE,
+            &mlx::SHORT_CONTEXT,
+            &ALLOW,
+        ],
+        has_default: true,
+        default: None,
+        rule: &Mlx,
     },
     Format {
         name: onnx::NAME,

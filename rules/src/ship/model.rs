@@ -21,6 +21,7 @@ use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::evaluate::metrics::NODES;
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::mlx;
 use crate::export::model_node::MODEL_NAME;
 use crate::export::onnx;
 use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
@@ -128,6 +129,8 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
         ChildSchema { node: &ALLOW, occurs: Occurs::Any },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::DTYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::SHORT_CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
     ],
 };
