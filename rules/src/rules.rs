@@ -7,9 +7,11 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::mlx::Mlx;
 use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
+use crate::ship::export::Export;
 use crate::ship::group::Group;
 use crate::ship::model::Model;
 use crate::source::adapter::Adapter;
@@ -28,10 +30,12 @@ pub static RULES: &[&dyn Rule] = &[
     &Calibrate,
     &Imatrix,
     &Gguf,
-    &Onnx,
     &AdapterGguf,
+    &Mlx,
+    &Onnx,
     &Gate,
     &Device,
+    &Export,
     &Bundle,
     &Model,
     &Group,

@@ -1,5 +1,6 @@
 //! Errors from building or running a model.
 
+use mc_encoding::encoding_error::EncodingError;
 use mc_tensor::model_tensor::ModelTensor;
 
 /// A reason why a model cannot be built or run.
@@ -34,6 +35,17 @@ pub enum RuntimeError {
         /// Bytes that the shape needs.
         expected: usize,
         /// Bytes given.
+        found: usize,
+    },
+    /// A tensor cannot be stored in these planes.
+    #[error(transparent)]
+    Planes(#[from] EncodingError),
+    /// A tensor has another number of planes than its encoding.
+    #[error("The encoding has {expected} planes; found {found}")]
+    WrongPlaneCount {
+        /// Planes of the encoding.
+        expected: usize,
+        /// Planes given.
         found: usize,
     },
     /// The byte range lies outside its buffer.

@@ -2,54 +2,19 @@
 //!
 //! Numbers are decoded to f32 a few rows at a time when they are used; no decoded copy is kept.
 
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 use mc_encoding::codec::Codec;
+use mc_encoding::stored_form::StoredForm;
 use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 
 use crate::error::RuntimeError;
 use crate::lanes;
-
-/// Bytes borrowed from their owner: a mapped file or a buffer.
-#[derive(Clone)]
-pub struct WeightBytes {
-    owner: Arc<dyn AsRef<[u8]> + Send + Sync>,
-    range: Range<usize>,
-}
-
-impl WeightBytes {
-    /// Borrows a range of the owner's bytes.
-    ///
-    /// # Errors
-    /// [`RuntimeError::RangeOutside`] if the owner has fewer bytes.
-    pub fn new(owner: Arc<dyn AsRef<[u8]> + Send + Sync>, range: Range<usize>) -> Result<Self, RuntimeError> {
-        let available = (*owner).as_ref().len();
-        if range.start > range.end || range.end > available {
-            return Err(RuntimeError::RangeOutside { start: range.start, end: range.end, available });
-        }
-        Ok(Self { owner, range })
-    }
-
-    /// Takes all bytes of a buffer.
-    pub fn owned(bytes: Vec<u8>) -> Self {
-        let range = 0..bytes.len();
-        Self { owner: Arc::new(bytes), range }
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        &(*self.owner).as_ref()[self.range.clone()]
-    }
-}
-
-impl fmt::Debug for WeightBytes {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "WeightBytes({:?})", self.range)
-    }
-}
+use crate::planes::Planes;
+use crate::weight_bytes::WeightBytes;
 
 /// Number of columns below which a matrix is decoded once and kept, for example the kernels of a convolution.
 const SMALL_ROW: usize = 16;
@@ -73,6 +38,8 @@ pub enum WeightData {
         /// The blocks, row-major.
         bytes: WeightBytes,
     },
+    /// Rows of an encoding in planes.
+    Planes(Planes),
     /// Tensors of one shape, one after another, for example the experts of a layer.
     Stack(Arc<[Weight]>),
     /// Numbers on a device, as f32.
@@ -101,7 +68,7 @@ impl Weight {
                 if !dtype.is_weight() {
                     return Err(RuntimeError::UnsupportedEncoding { found: dtype.to_string() });
                 }
-                (dtype.to_string(), n_elements * dtype.n_bytes(), bytes.range.len())
+                (dtype.to_string(), n_elements * dtype.n_bytes(), bytes.n_bytes())
             }
             WeightData::Blocks { codec, bytes } => {
                 let n_columns = shape.last().copied().unwrap_or(1);
@@ -109,7 +76,11 @@ impl Weight {
                     let (codec, block_len) = (codec.name.to_owned(), codec.block_len);
                     return Err(RuntimeError::PartialBlock { codec, block_len, n_columns });
                 }
-                (codec.name.to_owned(), codec.row_bytes(n_elements), bytes.range.len())
+                (codec.name.to_owned(), codec.row_bytes(n_elements), bytes.n_bytes())
+            }
+            WeightData::Planes(planes) => {
+                let n_rows: usize = shape.iter().rev().skip(1).product();
+                ("planes".to_owned(), n_rows, planes.n_rows())
             }
             WeightData::Stack(parts) => {
                 let n_found: usize = parts.iter().map(|part| part.n_rows() * part.n_columns()).sum();
@@ -149,6 +120,33 @@ impl Weight {
         bytes: WeightBytes,
     ) -> Result<Self, RuntimeError> {
         Self::new(shape, WeightData::Blocks { codec, bytes })
+    }
+
+    /// Creates a tensor in a stored form: one plane of plain elements or blocks, or the planes of an encoding.
+    ///
+    /// * `planes`: in the order of the form
+    ///
+    /// # Errors
+    /// As [`Weight::new`]; or if a plane has another number of bytes than the shape needs.
+    pub fn stored(
+        shape: Vec<usize>,
+        form: &StoredForm,
+        planes: Vec<WeightBytes>,
+    ) -> Result<Self, RuntimeError> {
+        match form {
+            StoredForm::Planes { encoding, weights } => {
+                let planes = Planes::new(&shape, *encoding, *weights, planes)?;
+                Self::new(shape, WeightData::Planes(planes))
+            }
+            StoredForm::Blocks(codec) => {
+                let bytes = planes.into_iter().next().unwrap_or_else(|| WeightBytes::owned(Vec::new()));
+                let plain = [DType::F32, DType::F16, DType::BF16].into_iter();
+                match plain.into_iter().find(|dtype| dtype.name() == codec.name) {
+                    Some(dtype) => Self::plain(shape, dtype, bytes),
+                    None => Self::blocks(shape, codec, bytes),
+                }
+            }
+        }
     }
 
     /// Stacks tensors of one shape.
@@ -199,10 +197,7 @@ impl Weight {
 
     fn rows(&self, first: usize, n: usize) -> WeightData {
         let n_columns = self.n_columns();
-        let stretch = |bytes: &WeightBytes, row_bytes: usize| {
-            let start = bytes.range.start + first * row_bytes;
-            WeightBytes { owner: Arc::clone(&bytes.owner), range: start..start + n * row_bytes }
-        };
+        let stretch = |bytes: &WeightBytes, row_bytes: usize| bytes.stretch(first * row_bytes, n * row_bytes);
         match &self.data {
             WeightData::F32(values) => WeightData::F32(values[first * n_columns..][..n * n_columns].into()),
             WeightData::Plain { dtype, bytes } => {
@@ -211,6 +206,7 @@ impl Weight {
             WeightData::Blocks { codec, bytes } => {
                 WeightData::Blocks { codec, bytes: stretch(bytes, codec.row_bytes(n_columns)) }
             }
+            WeightData::Planes(planes) => WeightData::Planes(planes.rows(first, n)),
             WeightData::Stack(parts) => parts[first / n].data.clone(),
             WeightData::Device(tensor) => WeightData::Device(tensor.clone()),
         }
@@ -269,6 +265,10 @@ impl Weight {
     /// The numbers after a row are left unchanged.
     pub(crate) fn decode_rows(&self, rows: Range<usize>, padded_len: usize, out: &mut [f32]) {
         let n_columns = self.n_columns();
+        if let (WeightData::Planes(planes), true) = (&self.data, padded_len == n_columns) {
+            let n = rows.len() * n_columns;
+            return planes.decode(rows.start, n_columns, &mut out[..n]);
+        }
         for (row, out) in rows.zip(out.chunks_exact_mut(padded_len)) {
             self.decode_row(row, &mut out[..n_columns]);
         }
@@ -286,6 +286,7 @@ impl Weight {
                 let n_bytes = codec.row_bytes(n_columns);
                 codec.decode(&bytes.as_slice()[row * n_bytes..][..n_bytes], out);
             }
+            WeightData::Planes(planes) => planes.decode(row, n_columns, out),
             WeightData::Stack(parts) => {
                 let n_rows = parts[0].n_rows();
                 parts[row / n_rows].decode_row(row % n_rows, out);

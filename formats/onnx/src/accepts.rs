@@ -35,7 +35,7 @@ fn of_tokenizer(model: &ModelDescription<'_>) -> Option<Refusal> {
     let message =
         format!("ONNX Runtime GenAI reads the tokenizer from `{TOKENIZER}`; the checkpoint has no such file");
     let help = "save the tokenizer with Transformers' `save_pretrained`, which writes it";
-    Some(Refusal::new(message).help(help).unless_allowed("tokenizer"))
+    Some(Refusal::new(message).help(help).unless_allowed("onnx::tokenizer"))
 }
 
 fn of_experts(model: &ModelDescription<'_>) -> Option<Refusal> {

@@ -182,7 +182,7 @@ fn a_missing_tokenizer_is_refused_unless_allowed() {
     let (decoder, settings) = (decoder(&attention()), settings("f32"));
     let model = ModelDescription { files: &[], ..described(&decoder, &settings) };
     let codes: Vec<_> = OnnxExporter.accepts(&model).into_iter().map(|refusal| refusal.code).collect();
-    assert_eq!(codes, [Some("tokenizer")]);
+    assert_eq!(codes, [Some("onnx::tokenizer")]);
 }
 
 #[test]

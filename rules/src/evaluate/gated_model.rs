@@ -67,7 +67,11 @@ impl GatedModel<'_> {
 
     /// Returns the quantized model and its inputs.
     pub(crate) fn quantized(&self) -> (Subject, Vec<Input>) {
-        Subject::of_export(self.export.format, &self.export.whole)
+        let ExportInfo { format, whole, written, model, .. } = self.export;
+        match written {
+            None => Subject::of_export(format, whole),
+            Some(written) => Subject::of_written(format, model, written),
+        }
     }
 
     /// Returns the unquantized model, which is the baseline, and its inputs.

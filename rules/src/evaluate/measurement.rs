@@ -1,7 +1,5 @@
 //! A measured number: written by most actions that measure, and read by the action that judges.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use crate::evaluate::interval::Interval;
@@ -39,15 +37,15 @@ impl Measurement {
             on: Some(on.to_owned()),
             baseline: Some(baseline.shown.clone()),
             measured: self.shown.clone(),
-            value: self.value,
+            value: Some(self.value),
             baseline_value: Some(baseline.value),
             interval: Some(self.interval.clone()),
             baseline_interval: Some(baseline.interval.clone()),
             // A change relative to zero is undefined.
             delta: (baseline.value != 0.0).then(|| signed_percent(self.value / baseline.value - 1.0)),
             limit,
-            limits: BTreeMap::new(),
             passed,
+            ..Check::default()
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod measure;
 pub(crate) mod measurement;
 pub(crate) mod metric;
 pub(crate) mod metrics;
+pub(crate) mod number;
 #[cfg(test)]
 mod toy_gate;
 #[cfg(test)]

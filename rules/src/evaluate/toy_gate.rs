@@ -303,6 +303,7 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
         whole: artifact("model"),
         files: vec![artifact("model")],
         file_names: Vec::new(),
+        written: None,
         reports: artifact("tensors.json"),
         name: "toy".to_owned(),
         identity: mc_exporter::identity::Identity::default(),

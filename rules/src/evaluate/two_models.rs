@@ -66,16 +66,12 @@ impl Metric for Agreement {
         Ok(vec![Check {
             name: NODE.name.to_owned(),
             on: Some(self.on.clone()),
-            baseline: None,
             measured: measured.shown,
-            value: measured.value,
-            baseline_value: None,
-            delta: None,
+            value: Some(measured.value),
             limit: format!("at least {}", percent(self.min)),
-            limits: std::collections::BTreeMap::new(),
             interval: Some(measured.interval),
-            baseline_interval: None,
             passed: measured.value >= self.min,
+            ..Check::default()
         }])
     }
 }
@@ -144,9 +140,12 @@ fn check(seed: u32) -> Check {
 fn a_metric_may_compare_two_models_that_are_open_at_once() {
     let same = check(0);
     assert!(same.passed, "{}", same.measured);
-    assert_eq!((same.name.as_str(), same.value, same.limit.as_str()), ("agreement", 1.0, "at least 100 %"));
+    assert_eq!(
+        (same.name.as_str(), same.value, same.limit.as_str()),
+        ("agreement", Some(1.0), "at least 100 %")
+    );
     let other = check(7);
-    assert!(!other.passed && other.value < 1.0, "{}", other.measured);
+    assert!(!other.passed && other.value < Some(1.0), "{}", other.measured);
 }
 
 #[test]

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::evaluate::interval::Interval;
 
+/// The measured value of a check that did not run.
+pub const NOT_RUN: &str = "not run";
+
 /// The result of all gates of one model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -17,7 +20,7 @@ pub struct Verdict {
 }
 
 /// One measured number and its limit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// The measured quantity: `perplexity`, `accuracy`, `kl top-1`, `size`.
     pub name: String,
@@ -27,8 +30,8 @@ pub struct Check {
     pub baseline: Option<String>,
     /// The number of the model that ships, as displayed.
     pub measured: String,
-    /// The same as a plain number: perplexity, share, bytes.
-    pub value: f64,
+    /// The same as a plain number: perplexity, share, bytes; `None` if the check did not run.
+    pub value: Option<f64>,
     /// The unquantized model's number, if it was measured.
     pub baseline_value: Option<f64>,
     /// The confidence interval, if the number is a mean or a share of a sample.
@@ -44,15 +47,50 @@ pub struct Check {
     /// The limits as numbers, under their names in the gate's declaration.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub limits: BTreeMap<String, f64>,
-    /// True if the number is within its limits.
+    /// True if the number is within its limits; false for a check that did not run.
     pub passed: bool,
+    /// The reason why the check did not run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_run: Option<String>,
+    /// True if the gate fails when the check does not run.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub required: bool,
+    /// The worst example, if the check failed and there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Check {
+    /// Creates a check that did not run.
+    ///
+    /// * `name`, `on`: the metric and the dataset
+    /// * `required`: true if the gate fails for it
+    pub(crate) fn not_run(name: &str, on: &str, reason: String, required: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            on: Some(on.to_owned()),
+            measured: NOT_RUN.to_owned(),
+            limit: if required { "required" } else { "none" }.to_owned(),
+            not_run: Some(reason),
+            required,
+            ..Self::default()
+        }
+    }
+
+    /// Returns true if the gate fails because of this check.
+    pub fn is_miss(&self) -> bool {
+        !self.passed && (self.not_run.is_none() || self.required)
+    }
+
     /// The change relative to the baseline, as a share of it.
     pub fn change(&self) -> Option<f64> {
         let baseline = self.baseline_value.filter(|baseline| *baseline != 0.0)?;
-        self.delta.is_some().then(|| self.value / baseline - 1.0)
+        self.value.filter(|_| self.delta.is_some()).map(|value| value / baseline - 1.0)
     }
 
     /// Adds limits as numbers; those that are not declared are left out.
@@ -64,9 +102,19 @@ impl Check {
 }
 
 impl Verdict {
-    /// Joins checks; the verdict passes if every check does.
+    /// Joins checks; the verdict passes if every check does, except those that did not run and are not required.
     pub fn new(checks: Vec<Check>) -> Self {
-        Self { passed: checks.iter().all(|check| check.passed), checks }
+        Self { passed: !checks.iter().any(Check::is_miss), checks }
+    }
+
+    /// Returns the number of checks that passed.
+    pub fn n_passed(&self) -> usize {
+        self.checks.iter().filter(|check| check.passed).count()
+    }
+
+    /// Returns the number of checks that did not run.
+    pub fn n_not_run(&self) -> usize {
+        self.checks.iter().filter(|check| check.not_run.is_some()).count()
     }
 
     /// Reads a verdict as a gate wrote it.
@@ -102,7 +150,11 @@ impl Verdict {
                 check.interval.as_ref().map_or_else(dash, |interval| interval.shown.clone()),
                 check.delta.clone().unwrap_or_else(dash),
                 check.limit.clone(),
-                if check.passed { "pass" } else { "MISS" }.to_owned(),
+                match (check.passed, check.is_miss()) {
+                    (true, _) => "pass".to_owned(),
+                    (false, true) => "MISS".to_owned(),
+                    (false, false) => NOT_RUN.to_owned(),
+                },
             ]);
         }
         align(&rows)
@@ -157,7 +209,7 @@ mod tests {
             on: Some("evaluation".to_owned()),
             baseline: Some("7.1200".to_owned()),
             measured: "7.2010".to_owned(),
-            value: 7.201,
+            value: Some(7.201),
             baseline_value: Some(7.12),
             interval: Some(Interval::new(7.1..7.3, |end| format!("{end:.2}"))),
             baseline_interval: None,
@@ -165,6 +217,7 @@ mod tests {
             limit: "at most +2 %".to_owned(),
             limits: BTreeMap::from([("max-increase".to_owned(), 0.02)]),
             passed,
+            ..Check::default()
         }
     }
 
@@ -172,6 +225,23 @@ mod tests {
     fn one_miss_fails_the_verdict() {
         assert!(Verdict::new(vec![check(true)]).passed);
         assert!(!Verdict::new(vec![check(true), check(false)]).passed);
+    }
+
+    #[test]
+    fn a_check_that_did_not_run_is_neither_passed_nor_missed_unless_it_is_required() {
+        let reason = || "mlx-lm is not installed".to_owned();
+        let optional = Check::not_run("runtime-parity", "evaluation", reason(), false);
+        let verdict = Verdict::new(vec![check(true), optional]);
+        assert_eq!((verdict.passed, verdict.n_passed(), verdict.n_not_run()), (true, 1, 1));
+        expect![[r#"
+            gate                          baseline  measured  95 % interval  change   limit
+            perplexity on evaluation      7.1200    7.2010    7.10 to 7.30   +1.14 %  at most +2 %  pass
+            runtime-parity on evaluation  -         not run   -              -        none          not run
+        "#]]
+        .assert_eq(&verdict.table());
+        assert_eq!(Verdict::from_json(verdict.to_json().as_bytes()).unwrap(), verdict);
+        let required = Check::not_run("runtime-parity", "evaluation", reason(), true);
+        assert!(required.is_miss() && !Verdict::new(vec![check(true), required]).passed);
     }
 
     #[test]

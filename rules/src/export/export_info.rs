@@ -1,5 +1,7 @@
 //! Provider of an exported file for gates, bundles and the command line, independent of its format.
 
+use std::sync::Arc;
+
 use mc_digest::content_hash::ContentHash;
 use mc_encoding::stored_form::StoredForm;
 use mc_exporter::identity::Identity;
@@ -7,6 +9,7 @@ use mc_exporter::plane::Plane;
 use mc_ir::action::Artifact;
 
 use crate::export::tensor_actions::{Plan, Planned};
+use crate::inference::written_model::WrittenModel;
 use crate::source::dataset::DatasetInfo;
 use crate::source::model_info::ModelInfo;
 
@@ -21,6 +24,8 @@ pub struct ExportInfo {
     pub files: Vec<Artifact>,
     /// The names of these files in the folder of the model, if runtimes require names.
     pub file_names: Vec<String>,
+    /// The files and the tensors in them, if the format has no reader for whole files.
+    pub written: Option<Arc<WrittenModel>>,
     /// The reports of its tensors: see [`crate::quantize::tensor_report::read`].
     pub reports: Artifact,
     /// The model's name in it.

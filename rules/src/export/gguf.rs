@@ -155,6 +155,7 @@ impl Rule for Gguf {
             whole,
             files,
             file_names: Vec::new(),
+            written: None,
             reports,
             name,
             identity,

@@ -15,6 +15,7 @@ pub(crate) mod container;
 pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
+pub(crate) mod mlx;
 pub(crate) mod model_node;
 pub mod onnx;
 pub(crate) mod planned_export;

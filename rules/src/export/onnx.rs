@@ -24,7 +24,8 @@ static EXPORTER: &dyn Exporter = &OnnxExporter;
 static EXPORT: PlannedExport =
     PlannedExport { exporter: EXPORTER, options: &[&ACTIVATIONS, &ACCURACY_LEVEL] };
 
-fn words() -> Vec<&'static str> {
+/// The words of `quantize`.
+pub(crate) fn words() -> Vec<&'static str> {
     encoding_rules::words(EXPORTER)
 }
 
@@ -33,13 +34,15 @@ static TENSOR_TYPE: NodeSchema = encoding_rules::tensor_type(words);
 static OUTPUT_TYPE: NodeSchema = encoding_rules::output_type(words);
 static EMBEDDING_TYPE: NodeSchema = encoding_rules::embedding_type(words);
 
-static ACTIVATIONS: NodeSchema = NodeSchema::leaf(
+/// The type of activations; for this rule and for `model`.
+pub(crate) static ACTIVATIONS: NodeSchema = NodeSchema::leaf(
     mc_onnx::exporter::ACTIVATIONS,
     "Type of activations and scales; by default `f16` with `quantize \"f16\"`, otherwise `f32`, which CPUs compute fastest.",
     ValueKind::OneOf(mc_onnx::exporter::activations),
 );
 
-static ACCURACY_LEVEL: NodeSchema = NodeSchema::leaf(
+/// The precision of products with quantized matrices; for this rule and for `model`.
+pub(crate) static ACCURACY_LEVEL: NodeSchema = NodeSchema::leaf(
     mc_onnx::exporter::ACCURACY_LEVEL,
     "Precision of products with quantized matrices: 0 computes in 32-bit floats, 4 quantizes activations to 8 bits, which is faster; by default 4.",
     ValueKind::Integer,

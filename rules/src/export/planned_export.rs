@@ -4,6 +4,8 @@
 //! A rule adds its schema and the names of its own settings. GGUF has recipes and a copy mode instead, and an analysis
 //! of its own ([`crate::export::gguf`]).
 
+use std::sync::Arc;
+
 use mc_encoding::encoding::Encoding;
 use mc_encoding::solvers;
 use mc_encoding::solvers::solver::Solver;
@@ -14,6 +16,7 @@ use mc_exporter::model_description::ModelDescription;
 use mc_exporter::quantization::UnencodedTensor;
 use mc_exporter::refusal::Refusal;
 use mc_exporter::source_file::SourceFile;
+use mc_ir::action::Artifact;
 use mc_ir::attribute::{Placed, Record, Value};
 use mc_ir::provider::Providers;
 use mc_ir::rule::RuleContext;
@@ -27,6 +30,7 @@ use crate::export::container::{Container, REPORTS_FILE, checkpoint_names};
 use crate::export::export_info::{ExportInfo, type_shares_of_forms};
 use crate::export::published_identity::published_identity;
 use crate::export::tensor_actions::{Plan, Planner, rule_error};
+use crate::inference::written_model::WrittenModel;
 use crate::quantize::encoding_rules::{self, Matrix, Selected};
 use crate::source::export_tensors::{ExportTensor, export_tensors};
 use crate::source::model_info::ModelInfo;
@@ -149,6 +153,7 @@ impl PlannedExport {
             whole: node.artifact(&file_names[0]),
             files: artifacts.clone(),
             file_names: file_names.clone(),
+            written: written_model(self.exporter, &file_names, &artifacts, plan),
             reports: node.artifact(REPORTS_FILE),
             name,
             identity,
@@ -204,10 +209,12 @@ impl PlannedExport {
             let own = Selected { quantization: default, place: place_of(record, encoding_rules::QUANTIZE) };
             let selected = if is_matrix(&tensor) { *of_matrices.next().unwrap_or(&own) } else { own };
             let shape = tensor.expression.shape();
+            // A merged weight is computed in F32, and stored as the checkpoint stores it.
+            let stored = model.weight(tensor.tensor).map(|weight| weight.dtype);
             let unencoded = UnencodedTensor {
                 tensor: tensor.tensor,
                 name: name(tensor),
-                dtype: tensor.expression.element_type(),
+                dtype: stored.unwrap_or_else(|| tensor.expression.element_type()),
                 shape: &shape,
             };
             let form = self.exporter.form(description, &unencoded, selected.quantization);
@@ -220,6 +227,22 @@ impl PlannedExport {
         errors.truncate(1);
         if errors.is_empty() { Ok(forms) } else { Err(errors) }
     }
+}
+
+/// The files as gates open them; `None` if the format has a reader for whole files.
+fn written_model(
+    exporter: &dyn Exporter,
+    file_names: &[String],
+    artifacts: &[Artifact],
+    Plan { tensors, planned }: &Plan,
+) -> Option<Arc<WrittenModel>> {
+    exporter.container().is_none().then(|| {
+        Arc::new(WrittenModel {
+            files: file_names.iter().cloned().zip(artifacts.iter().cloned()).collect(),
+            tensors: tensors.clone(),
+            planes: planned.iter().map(|planned| planned.plane.clone()).collect(),
+        })
+    })
 }
 
 /// The text of a value.

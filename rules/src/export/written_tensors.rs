@@ -47,7 +47,7 @@ impl WrittenTensor {
     /// # Errors
     /// Fails if a source cannot be read.
     pub fn open(&self, read: ReadSource<'_>) -> Result<OpenTensor, ActionError> {
-        evaluator(&self.expression, &SourceInputs { inputs: &self.inputs, read }).map(OpenTensor)
+        evaluator(&self.expression, &SourceInputs { inputs: &self.inputs, built: &[], read }).map(OpenTensor)
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use mc_family::chat::Message;
 use mc_family::tokenizer::parse_special::ParseSpecial;
-use mc_ir::action::{ActionError, Content};
+use mc_ir::action::{ActionError, Artifact, Content};
 use mc_runtime::backends;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::generate::{GenerateOptions, Generated, StopReason, generate};
@@ -16,6 +16,8 @@ use crate::inference::prompts::{Prompts, SYSTEM, USER, message};
 use crate::inference::scores::{ScoreOptions, Scores};
 use crate::inference::source_inputs::{ReadSource, SourceInputs};
 use crate::inference::unquantized::Unquantized;
+use crate::inference::written::Written;
+use crate::inference::written_model::WrittenModel;
 use crate::source::model_info::ModelInfo;
 
 /// Name of the threads that run chat templates; a panic there is reported as an error of the template.
@@ -100,7 +102,26 @@ impl ChatModel {
     /// Fails if its files cannot be read or contradict each other, or if the model is not supported.
     pub fn of_model(info: &ModelInfo, read: ReadSource<'_>) -> Result<Self, ActionError> {
         let (model, inputs) = Unquantized::of(info);
-        model.open(&SourceInputs { inputs: &inputs, read }, 0, backends::chosen()).map(Self)
+        model.open(&SourceInputs { inputs: &inputs, built: &[], read }, 0, backends::chosen()).map(Self)
+    }
+
+    /// Opens a model in files that do not describe themselves.
+    ///
+    /// * `format`: the name of their format
+    /// * `info`: the model from which the files were made
+    /// * `built`: the files with their bytes
+    ///
+    /// # Errors
+    /// Fails if the files are corrupt or not those that were planned, or if the model is not supported.
+    pub fn of_written(
+        format: &'static str,
+        info: &ModelInfo,
+        written: &WrittenModel,
+        built: &[(Artifact, Content)],
+        read: ReadSource<'_>,
+    ) -> Result<Self, ActionError> {
+        let (model, inputs) = Written::of(format, info, written);
+        model.open(&SourceInputs { inputs: &inputs, built, read }, 0, backends::chosen()).map(Self)
     }
 
     /// Returns the ids of a prompt.

@@ -7,7 +7,8 @@ use mc_family::tokenizer::Tokenizer;
 use mc_ir::action::{ActionError, Content};
 use mc_runtime::backends::BackendEntry;
 use mc_runtime::model::Model;
-use mc_runtime::weight::{Weight as RuntimeWeight, WeightBytes};
+use mc_runtime::weight::Weight as RuntimeWeight;
+use mc_runtime::weight_bytes::WeightBytes;
 use mc_runtime::weights::Weights;
 use mc_tensor::dtype::DType;
 

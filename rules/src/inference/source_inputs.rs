@@ -1,18 +1,20 @@
-//! The files of an unexported model, for code that runs it outside of an action.
+//! The files of a model, for code that runs it outside of an action.
 
 use std::io;
 
 use mc_digest::digest::BlobDigest;
-use mc_ir::action::{ActionContext, ActionError, Content, Input, Source};
+use mc_ir::action::{ActionContext, ActionError, Artifact, Content, Input, Source};
 use mc_ir::output::Output;
 
 /// Reads a source file, or the part of it that the source denotes.
 pub type ReadSource<'a> = &'a (dyn Fn(&Source) -> Result<Content, ActionError> + Sync);
 
-/// Inputs that are all files of the workspace, with a function that reads them.
+/// Inputs that are files of the workspace, with a function that reads them, or outputs that were built.
 pub(crate) struct SourceInputs<'a> {
     /// The files.
     pub(crate) inputs: &'a [Input],
+    /// The outputs, with their bytes.
+    pub(crate) built: &'a [(Artifact, Content)],
     /// Reads one file.
     pub(crate) read: ReadSource<'a>,
 }
@@ -21,10 +23,13 @@ impl ActionContext for SourceInputs<'_> {
     fn input(&self, index: usize) -> Result<Content, ActionError> {
         match &self.inputs[index] {
             Input::Source(source) => (self.read)(source),
-            Input::Artifact(artifact) => Err(ActionError::failed(format!(
-                "The model needs `{}`, which has to be built first",
-                artifact.output
-            ))),
+            Input::Artifact(artifact) => {
+                let built = self.built.iter().find(|(known, _)| known == artifact);
+                built.map(|(_, content)| content.clone()).ok_or_else(|| {
+                    let output = &artifact.output;
+                    ActionError::failed(format!("The model needs `{output}`, which has to be built first"))
+                })
+            }
         }
     }
 

@@ -9,6 +9,8 @@ use crate::exporters::{self, EXPORTERS};
 use crate::inference::exported::open_exported;
 use crate::inference::opened::Opened;
 use crate::inference::unquantized::Unquantized;
+use crate::inference::written::Written;
+use crate::inference::written_model::WrittenModel;
 use crate::source::model_info::ModelInfo;
 
 /// The parameter that names the kind of subject.
@@ -18,16 +20,18 @@ const UNQUANTIZED: &str = "unquantized";
 const BACKEND: &str = "backend";
 
 /// A model to be measured, and the backend that runs it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Subject {
     backend: &'static BackendEntry,
     form: Form,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Form {
     /// An exported file, in the format of this name; one input of the action.
     Exported(&'static str),
+    /// The files of an export in a format that is not read back on its own.
+    Written(Box<Written>),
     /// The checkpoint or merge itself, in its own precision.
     Unquantized(Box<Unquantized>),
 }
@@ -36,6 +40,17 @@ impl Subject {
     /// Creates the subject of a file; also returns its inputs, which precede the action's own.
     pub(crate) fn of_export(format: &'static str, whole: &Artifact) -> (Self, Vec<Input>) {
         (Self::on_chosen(Form::Exported(format)), vec![Input::Artifact(whole.clone())])
+    }
+
+    /// Creates the subject of files that do not describe themselves; also returns its inputs, which precede the action's
+    /// own.
+    pub(crate) fn of_written(
+        format: &'static str,
+        info: &ModelInfo,
+        written: &WrittenModel,
+    ) -> (Self, Vec<Input>) {
+        let (model, inputs) = Written::of(format, info, written);
+        (Self::on_chosen(Form::Written(Box::new(model))), inputs)
     }
 
     /// Creates the subject of an unexported model; also returns its inputs, which precede the action's own.
@@ -51,7 +66,7 @@ impl Subject {
     /// Returns the model if it is unexported.
     pub(crate) fn unquantized(&self) -> Option<&Unquantized> {
         match &self.form {
-            Form::Exported(_) => None,
+            Form::Exported(_) | Form::Written(_) => None,
             Form::Unquantized(model) => Some(model),
         }
     }
@@ -60,6 +75,7 @@ impl Subject {
     pub(crate) fn n_inputs(&self) -> usize {
         match &self.form {
             Form::Exported(_) => 1,
+            Form::Written(model) => model.n_inputs(),
             Form::Unquantized(model) => model.n_inputs(),
         }
     }
@@ -69,6 +85,7 @@ impl Subject {
         let backend = (BACKEND.to_owned(), key(self.backend.id));
         let (model, own) = match &self.form {
             Form::Exported(format) => (*format, Vec::new()),
+            Form::Written(model) => (model.format(), model.parameters()),
             Form::Unquantized(model) => (UNQUANTIZED, model.parameters()),
         };
         [(MODEL.to_owned(), model.to_owned()), backend].into_iter().chain(own).collect()
@@ -94,12 +111,17 @@ impl Subject {
             let model = Unquantized::of_parameters(&parameters[2..])?;
             return Ok(Self { backend, form: Form::Unquantized(Box::new(model)) });
         }
-        let exporter = exporters::by_name(model).filter(|exporter| exporter.container().is_some());
-        exporter.map(|exporter| Self { backend, form: Form::Exported(exporter.name()) }).ok_or_else(|| {
-            let known: Vec<String> = EXPORTERS.iter().map(|known| format!("`{}`", known.name())).collect();
-            let known = known.join(", ");
-            format!("Parameter `{MODEL}` is `{model}`; expected {known} or `{UNQUANTIZED}`")
-        })
+        let form = match exporters::by_name(model) {
+            Some(exporter) if exporter.container().is_some() => Form::Exported(exporter.name()),
+            Some(exporter) => Form::Written(Box::new(Written::of_parameters(exporter, &parameters[2..])?)),
+            None => {
+                let known: Vec<String> =
+                    EXPORTERS.iter().map(|known| format!("`{}`", known.name())).collect();
+                let known = known.join(", ");
+                return Err(format!("Parameter `{MODEL}` is `{model}`; expected {known} or `{UNQUANTIZED}`"));
+            }
+        };
+        Ok(Self { backend, form })
     }
 
     /// Creates `N` subjects from their concatenated parameters.
@@ -117,7 +139,7 @@ impl Subject {
     /// Returns a word for progress lines.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.form {
-            Form::Exported(_) => "quantized",
+            Form::Exported(_) | Form::Written(_) => "quantized",
             Form::Unquantized(_) => "unquantized",
         }
     }
@@ -129,6 +151,7 @@ impl Subject {
     pub(crate) fn open(&self, ctx: &dyn ActionContext, first: usize) -> Result<Opened, ActionError> {
         match &self.form {
             Form::Exported(_) => open_exported(&ctx.input(first)?, self.backend),
+            Form::Written(model) => model.open(ctx, first, self.backend),
             Form::Unquantized(model) => model.open(ctx, first, self.backend),
         }
     }

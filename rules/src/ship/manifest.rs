@@ -124,7 +124,7 @@ fn of_source(source: &SourceFacts, digest: &str) -> Value {
 
 /// A check, with its values both as numbers and as text for display.
 fn check(check: &Check) -> Value {
-    json!({
+    let mut facts = json!({
         "name": check.name,
         "on": check.on,
         "value": check.value,
@@ -138,7 +138,11 @@ fn check(check: &Check) -> Value {
             "change": check.delta,
             "limit": check.limit,
         },
-    })
+    });
+    if let Some(reason) = &check.not_run {
+        facts["not_run"] = json!(reason);
+    }
+    facts
 }
 
 fn sampling(advice: &[(String, String)]) -> Value {

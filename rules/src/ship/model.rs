@@ -21,11 +21,14 @@ use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::evaluate::metrics::NODES;
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::mlx;
 use crate::export::model_node::MODEL_NAME;
-use crate::export::planned_export::{ALLOW, SOLVER};
+use crate::export::onnx;
+use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::quantize::{recipe_names, type_rules};
 use crate::ship::bundle;
 use crate::ship::formats;
+use crate::ship::layout::LAYOUT;
 use crate::ship::model_expansion::Expansion;
 use crate::transform::merge;
 use crate::transform::requantize::REQUANTIZE;
@@ -125,6 +128,11 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
         ChildSchema { node: &ALLOW, occurs: Occurs::Any },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::DTYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::SHORT_CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &onnx::ACTIVATIONS, occurs: Occurs::Optional },
+        ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
     ],
 };
 
@@ -150,6 +158,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
+        ChildSchema { node: &LAYOUT, occurs: Occurs::Optional },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },

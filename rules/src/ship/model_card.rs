@@ -2,7 +2,7 @@
 
 use mc_exporter::count_label::count_label;
 
-use crate::evaluate::verdict::{Verdict, megabytes};
+use crate::evaluate::verdict::{NOT_RUN, Verdict, megabytes};
 use crate::ship::bundle_file::BundleFile;
 use crate::ship::card_header;
 use crate::ship::loading;
@@ -117,11 +117,15 @@ impl ModelCard<'_> {
 
     fn files(&self) -> String {
         let package = self.package;
+        let models: Vec<String> = package.model_files().into_iter().map(|file| file.name).collect();
+        let added = package.added_files();
         let meaning = |name: &str| {
-            if package.files.iter().any(|file| file == name) {
+            if models.iter().any(|file| file == name) {
                 "the model"
             } else if package.adapters.iter().any(|file| file == name) {
                 "an adapter that an app may add"
+            } else if added.iter().any(|(file, _)| file == name) {
+                "for the layout of the bundle"
             } else if name == MODELFILE {
                 "for `ollama create`"
             } else {
@@ -151,7 +155,10 @@ fn quality(verdict: &Verdict) -> String {
         text.push_str(&format!(
             "| {name} | {} | {} | {} | {} |\n",
             check.baseline.clone().unwrap_or_else(dash),
-            check.measured,
+            check
+                .not_run
+                .as_ref()
+                .map_or_else(|| check.measured.clone(), |reason| cell(&format!("{NOT_RUN}: {reason}"))),
             check.delta.clone().unwrap_or_else(dash),
             check.limit
         ));

@@ -2,7 +2,7 @@
 //! errors.
 
 use mc_driver::build::targets::GateResult;
-use mc_rules::evaluate::verdict::{Check, Verdict};
+use mc_rules::evaluate::verdict::{Check, NOT_RUN, Verdict};
 use mc_syntax::terminal::{Markup, Paint, printable};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ pub(crate) fn report_gates(invocation: &Invocation, gates: &[GateResult]) {
         return;
     }
     for gate in gates.iter().filter(|gate| !gate.verdict.passed) {
-        let failed = gate.verdict.checks.iter().filter(|check| !check.passed);
+        let failed = gate.verdict.checks.iter().filter(|check| check.is_miss());
         let because: Vec<String> = failed.map(reason).collect();
         invocation.error(&Report::failed("Gate failed").at(&gate.label).because(because.join("\n")));
     }
@@ -47,7 +47,16 @@ pub(crate) fn report_gates(invocation: &Invocation, gates: &[GateResult]) {
 fn reason(check: &Check) -> String {
     let on = check.on.as_ref().map(|on| format!(" on {on}")).unwrap_or_default();
     let delta = check.delta.as_ref().map(|delta| format!(" ({delta})")).unwrap_or_default();
-    format!("{}{on}: {}{delta}, limit {}", check.name, check.measured, check.limit)
+    let measured = match &check.not_run {
+        Some(reason) => printable(&format!("{NOT_RUN}: {reason}")).into_owned(),
+        None => check.measured.clone(),
+    };
+    let example = check
+        .example
+        .as_ref()
+        .map(|example| printable(&format!("\n{example}")).into_owned())
+        .unwrap_or_default();
+    format!("{}{on}: {measured}{delta}, limit {}{example}", check.name, check.limit)
 }
 
 /// All verdicts with their checks, and a line that counts them.
@@ -67,12 +76,30 @@ pub(crate) fn text(gates: &[GateResult], width: Option<usize>) -> Markup {
     }
     let n_failed = gates.iter().filter(|gate| !gate.verdict.passed).count();
     let n_gates = gates.len();
+    let not_run = not_run(gates.iter());
     text.text(format!(
-        "{n_gates} gate{}: {} passed, {n_failed} failed\n",
+        "{n_gates} gate{}: {} passed, {n_failed} failed{not_run}\n",
         plural(n_gates),
         n_gates - n_failed
     ));
     text
+}
+
+/// The number of checks that did not run, for the end of a line; empty if all did.
+pub(crate) fn not_run<'a>(gates: impl Iterator<Item = &'a GateResult>) -> String {
+    match gates.map(|gate| gate.verdict.n_not_run()).sum::<usize>() {
+        0 => String::new(),
+        n_checks => format!(", {n_checks} check{} not run", plural(n_checks)),
+    }
+}
+
+/// The word for a check: it passed, it failed, or it did not run.
+fn word(check: &Check) -> (Paint, &'static str) {
+    match (check.passed, check.is_miss()) {
+        (true, _) => (Paint::Green, "pass"),
+        (false, true) => (Paint::Red, "FAIL"),
+        (false, false) => (Paint::Yellow, "skip"),
+    }
 }
 
 /// The checks of a verdict: each with its verdict first, and its limit in the lines below.
@@ -89,7 +116,7 @@ pub(crate) fn rows(verdict: &Verdict, width: Option<usize>) -> Markup {
     let mut rows = Markup::default();
     for check in &verdict.checks {
         rows.text("  ");
-        let (paint, word) = if check.passed { (Paint::Green, "pass") } else { (Paint::Red, "FAIL") };
+        let (paint, word) = word(check);
         rows.painted(paint, word);
         let name = cut(&name(check), n_name);
         let row = format!("  {name:<n_name$}  {:>n_measured$}  {:>n_delta$}", measured(check), delta(check));
@@ -127,7 +154,9 @@ fn details(check: &Check) -> Vec<String> {
     let limit = if check.limit == "none" { "no limit".to_owned() } else { check.limit.clone() };
     let baseline = check.baseline.as_ref().map(|baseline| format!("baseline {baseline}"));
     let interval = check.interval.as_ref().map(|interval| format!("95 % interval {}", interval.shown));
-    [text, Some(limit), baseline, interval].into_iter().flatten().collect()
+    let not_run = check.not_run.as_ref().map(|reason| printable(reason).into_owned());
+    let example = check.example.as_ref().map(|example| printable(example).into_owned());
+    [text, not_run, Some(limit), baseline, interval, example].into_iter().flatten().collect()
 }
 
 /// Joins the parts by semicolons into lines of at most `width` columns. Breaks a longer part at its spaces.
@@ -158,8 +187,6 @@ fn wrapped(parts: &[String], width: Option<usize>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use expect_test::expect;
     use mc_rules::evaluate::interval::Interval;
 
@@ -171,21 +198,20 @@ mod tests {
             on: Some("//models/roadtrip:evaluation-of-long-drives".to_owned()),
             baseline: Some("7.1200".to_owned()),
             measured: "7.4010".to_owned(),
-            value: 7.401,
+            value: Some(7.401),
             baseline_value: Some(7.12),
             interval: Some(Interval { low: 7.3, high: 7.5, shown: "7.30 to 7.50".to_owned() }),
             baseline_interval: None,
             delta: Some("+3.95 %".to_owned()),
             limit: "at most +2 %".to_owned(),
-            limits: BTreeMap::new(),
-            passed: false,
+            ..Check::default()
         };
         let size = Check {
             name: "size".to_owned(),
             on: None,
             baseline: None,
             measured: "2.71 MB".to_owned(),
-            value: 2.71e6,
+            value: Some(2.71e6),
             baseline_value: None,
             interval: None,
             delta: None,
@@ -246,6 +272,28 @@ mod tests {
                     263; at most +2 %
         "#]]
         .assert_eq(&format!("checks\n{}", rows(&verdict, Some(60))));
+    }
+
+    #[test]
+    fn a_check_that_did_not_run_says_why_and_a_failed_one_shows_an_example() {
+        let mut verdict = verdict();
+        verdict.checks[0].example = Some("answer 3 to \"Where?\": \"there there there there\"".to_owned());
+        verdict.checks[1] = Check {
+            name: "runtime-parity".to_owned(),
+            measured: NOT_RUN.to_owned(),
+            limit: "none".to_owned(),
+            not_run: Some("mlx-lm is not installed".to_owned()),
+            ..Check::default()
+        };
+        expect![[r#"
+            checks
+              FAIL  perplexity on //models/roa…p:evaluation-of-long-drives   7.4010  +3.95 %
+                    at most +2 %; baseline 7.1200; 95 % interval 7.30 to 7.50;
+                    answer 3 to "Where?": "there there there there"
+              skip  runtime-parity                                          not run
+                    mlx-lm is not installed; no limit
+        "#]]
+        .assert_eq(&format!("checks\n{}", rows(&verdict, Some(80))));
     }
 
     #[test]

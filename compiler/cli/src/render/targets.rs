@@ -110,10 +110,11 @@ fn counted(published: &Published) -> String {
 }
 
 fn passed_checks(finished: &Finished, target: &Wanted) -> String {
-    match gates_of(finished, target).map(|gate| gate.verdict.checks.len()).sum::<usize>() {
+    let passed = match gates_of(finished, target).map(|gate| gate.verdict.n_passed()).sum::<usize>() {
         0 => String::new(),
         n_checks => format!(", {n_checks} check{} passed", plural(n_checks)),
-    }
+    };
+    passed + &gates::not_run(gates_of(finished, target))
 }
 
 /// The verdicts on a target, including those that appear in another target's line.

@@ -8,7 +8,8 @@ use mc_driver::build::engine::warn_of_damage;
 use mc_driver::inspect::object;
 use mc_driver::inspect::side::Operand;
 use mc_driver::inspect::target::{
-    BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_unwritten,
+    BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_built,
+    open_unwritten,
 };
 use mc_ir::action::{ActionError, Content};
 use mc_rules::inference::chat::ChatModel;
@@ -77,8 +78,7 @@ pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatMode
     match model_of(text, &targets)? {
         NamedModel::Exported(info) => {
             let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
-            let content = build_export(&mut engine, info)?.content;
-            Ok(ChatModel::open(&content).map_err(failed)?)
+            Ok(open_built(info, &build_export(&mut engine, info)?).map_err(failed)?)
         }
         NamedModel::Unwritten(info) => Ok(open_unwritten(info).map_err(failed)?),
     }

@@ -3,13 +3,14 @@
 use std::sync::Mutex;
 
 use mc_execute::services::source_content;
-use mc_ir::action::{ActionError, Content};
+use mc_ir::action::{ActionError, Artifact, Content};
 use mc_rules::export::export_info::ExportInfo;
 use mc_rules::inference::chat::ChatModel;
 use mc_rules::quantize::tensor_report::Entry;
 use mc_rules::source::model_info::ModelInfo;
 
 use crate::build::engine::Engine;
+use crate::build::error::EngineError;
 use crate::build::failure::{BuildFailure, Unbuilt};
 use crate::build::tensor_reports;
 use crate::declarations::Wanted;
@@ -36,8 +37,10 @@ pub fn model_file(path: &str) -> Result<Content, InspectError> {
 
 /// The model of a target.
 pub struct BuiltModel {
-    /// Its bytes.
+    /// The bytes of its first file, or of its only one.
     pub content: Content,
+    /// All its files, if its format has no reader for whole files.
+    pub files: Vec<(Artifact, Content)>,
     /// The reports about its tensors.
     pub reports: Vec<Entry>,
 }
@@ -88,12 +91,26 @@ pub fn open_unwritten(info: &ModelInfo) -> Result<ChatModel, ActionError> {
     ChatModel::of_model(info, &source_content)
 }
 
+/// Loads a model that was built.
+///
+/// # Errors
+/// If its files are corrupt, or the model cannot run.
+pub fn open_built(info: &ExportInfo, built: &BuiltModel) -> Result<ChatModel, ActionError> {
+    match &info.written {
+        None => ChatModel::open(&built.content),
+        Some(written) => {
+            ChatModel::of_written(info.format, &info.model, written, &built.files, &source_content)
+        }
+    }
+}
+
 /// Builds the model of a target, without its gates.
 ///
 /// # Errors
 /// If it cannot be built or read.
 pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<BuiltModel, InspectError> {
-    let asked = [info.whole.clone()];
+    let written = info.written.iter().flat_map(|written| &written.files).map(|(_, file)| file.clone());
+    let asked: Vec<Artifact> = [info.whole.clone()].into_iter().chain(written).collect();
     let pass = engine.build(&asked, &asked, &Mutex::default());
     engine.events.event(Event::BuildPaused);
     let mut pass = pass?;
@@ -106,7 +123,11 @@ pub fn build_export(engine: &mut Engine<'_>, info: &ExportInfo) -> Result<BuiltM
         Some(output) => {
             let reports = pass.output(&info.reports).map(|output| tensor_reports::read(engine, output));
             let reports = reports.transpose()?.unwrap_or_default();
-            Ok(BuiltModel { content: engine.content(output)?, reports })
+            let content = engine.content(output)?;
+            let files = asked[1..].iter().filter_map(|file| Some((file, pass.output(file)?)));
+            let files = files.map(|(file, output)| Ok((file.clone(), engine.content(output)?)));
+            let files = files.collect::<Result<_, EngineError>>()?;
+            Ok(BuiltModel { content, files, reports })
         }
         None => {
             let is_interrupted = pass.built.is_interrupted;

@@ -46,20 +46,15 @@ impl Metric for Size {
     }
 
     fn judge(&self, results: &Results<'_>) -> Result<Vec<Check>, ActionError> {
-        let n_bytes = (0..=self.n_more as usize).map(|index| results.n_bytes(index)).sum();
+        let n_bytes: u64 = (0..=self.n_more as usize).map(|index| results.n_bytes(index)).sum();
         Ok(vec![Check {
             name: NODE.name.to_owned(),
-            on: None,
-            baseline: None,
             measured: megabytes(n_bytes),
-            value: n_bytes as f64,
-            baseline_value: None,
-            delta: None,
+            value: Some(n_bytes as f64),
             limit: format!("at most {}", megabytes(self.max)),
             limits: BTreeMap::from([("max".to_owned(), self.max as f64)]),
-            interval: None,
-            baseline_interval: None,
             passed: n_bytes <= self.max,
+            ..Check::default()
         }])
     }
 }

@@ -119,16 +119,12 @@ fn check(found: &Fidelities, on: &str) -> Check {
     Check {
         name: NODE.name.to_owned(),
         on: Some(on.to_owned()),
-        baseline: None,
         measured,
-        value: found.n_different as f64,
-        baseline_value: None,
-        interval: None,
-        baseline_interval: None,
-        delta: None,
+        value: Some(found.n_different as f64),
         limit: "all equal".to_owned(),
         limits: BTreeMap::from([("max".to_owned(), 0.0)]),
         passed: found.n_different == 0,
+        ..Check::default()
     }
 }
 
