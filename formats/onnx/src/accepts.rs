@@ -13,10 +13,29 @@ use crate::settings::{self, Settings};
 use crate::translate::translate;
 use crate::translation::{Plan, Weight, WeightForm};
 
+/// The file with the tokenizer.
+const TOKENIZER: &str = "tokenizer.json";
+
 /// Every refusal; none if the model can be written.
 pub(crate) fn refusals(model: &ModelDescription<'_>) -> Vec<Refusal> {
     let of_settings = settings::check(model);
-    of_settings.into_iter().chain(of_experts(model)).chain(of_graph(model)).collect()
+    of_settings
+        .into_iter()
+        .chain(of_tokenizer(model))
+        .chain(of_experts(model))
+        .chain(of_graph(model))
+        .collect()
+}
+
+/// The runtime has no other tokenizer; programs that give it ids need none.
+fn of_tokenizer(model: &ModelDescription<'_>) -> Option<Refusal> {
+    if model.has_file(TOKENIZER) {
+        return None;
+    }
+    let message =
+        format!("ONNX Runtime GenAI reads the tokenizer from `{TOKENIZER}`; the checkpoint has no such file");
+    let help = "save the tokenizer with Transformers' `save_pretrained`, which writes it";
+    Some(Refusal::new(message).help(help).unless_allowed("onnx::tokenizer"))
 }
 
 fn of_experts(model: &ModelDescription<'_>) -> Option<Refusal> {

@@ -35,6 +35,14 @@ pub const NAME: &str = "onnx";
 /// The setting for the precision of products with quantized weights.
 pub const ACCURACY_LEVEL: &str = crate::settings::ACCURACY_LEVEL;
 
+/// The setting for the type of activations.
+pub const ACTIVATIONS: &str = crate::settings::ACTIVATIONS;
+
+/// The words for the type of activations.
+pub fn activations() -> Vec<&'static str> {
+    crate::quantizations::ACTIVATIONS.to_vec()
+}
+
 /// Files of a checkpoint that the runtime's tokenizer reads; they are released as they are.
 const TOKENIZER_FILES: [&str; 6] = [
     "tokenizer.json",

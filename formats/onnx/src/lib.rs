@@ -7,7 +7,11 @@
 mod accepts;
 mod data_file;
 mod element_type;
+#[cfg(test)]
+mod example_model;
 pub mod exporter;
+#[cfg(test)]
+mod exporter_tests;
 mod find_planes;
 mod genai_config;
 mod layout;

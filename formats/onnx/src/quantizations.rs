@@ -49,7 +49,10 @@ pub(crate) static QUANTIZATIONS: &[Quantization] = &[
     floats(F16, "16-bit floats for weights and activations; 32-bit sums and norms.", 16.0),
 ];
 
-/// The type of activations with this word for the model.
+/// The words for the type of activations.
+pub(crate) const ACTIVATIONS: [&str; 2] = ["f32", F16];
+
+/// The type of activations with this word for activations, or with this word for the matrices.
 pub(crate) fn activations(word: &str) -> ElementType {
     if word == F16 { ElementType::Float16 } else { ElementType::Float }
 }

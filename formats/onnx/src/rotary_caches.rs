@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mc_graph::operators::rotary_angles::RotaryAngles;
 use mc_graph::scope::Lengths;
+use mc_tensor::math;
 
 use crate::element_type::ElementType;
 
@@ -36,12 +37,22 @@ impl RotaryCache {
     }
 
     /// Its bytes.
+    ///
+    /// Frequencies and angles are rounded to 32 bits before the cosine, as in Transformers, which computes the tables in
+    /// that type: the logits of long sequences would differ from its logits otherwise.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let n_positions = self.n_positions as usize;
         // The graph selects the divisors by the length of the sequence; the table holds one set.
         let n_positions_at_most = if self.is_long { usize::MAX } else { 1 };
         let lengths = Lengths { first_position: 0, n_tokens: 1, n_positions_at_most };
-        let (cosines, sines) = self.angles.frequencies(&[], lengths).angles(0, n_positions);
-        self.element.floats(if self.is_sine { &sines } else { &cosines })
+        let frequencies = self.angles.frequencies(&[], lengths);
+        let value = |position: u32, frequency: f64| {
+            let angle = position as f32 * frequency as f32;
+            let (sine, cosine) = math::sin_cos(f64::from(angle));
+            ((if self.is_sine { sine } else { cosine }) * frequencies.factor) as f32
+        };
+        let values = (0..self.n_positions).flat_map(|position| {
+            frequencies.per_pair.iter().map(move |frequency| value(position, *frequency))
+        });
+        self.element.floats(&values.collect::<Vec<_>>())
     }
 }

@@ -9,6 +9,9 @@ use crate::quantizations;
 /// Name of the setting for the precision of products with quantized weights.
 pub(crate) const ACCURACY_LEVEL: &str = "accuracy-level";
 
+/// Name of the setting for the type of activations.
+pub(crate) const ACTIVATIONS: &str = "activations";
+
 /// Precision of products that ONNX Runtime's own builder selects for CPUs: activations are quantized to 8 bits.
 const DEFAULT_ACCURACY_LEVEL: i64 = 4;
 
@@ -34,7 +37,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads the settings of a target; a wrong value counts as the default, because [`check`] reports it.
     pub(crate) fn of(model: &ModelDescription<'_>) -> Self {
-        let activations = quantizations::activations(&model.settings.quantization);
+        let word = model.settings.option(ACTIVATIONS).unwrap_or(&model.settings.quantization);
+        let activations = quantizations::activations(word);
         let context = model.settings.context.unwrap_or(DEFAULT_CONTEXT).min(model.decoder.context_length);
         let accuracy_level = accuracy_level(model).unwrap_or(DEFAULT_ACCURACY_LEVEL);
         Self { activations, context, accuracy_level }

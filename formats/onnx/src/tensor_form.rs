@@ -12,6 +12,9 @@ use crate::element_type::ElementType;
 use crate::quantizations::{F16, QUANTIZATIONS};
 use crate::settings::{STREAM, Settings};
 
+/// The end of the names of grids whose scales have 32 bits; the runtime requires scales of the type of activations.
+const SCALES_OF_32_BITS: &str = "-f32";
+
 /// The form of a tensor with a word.
 ///
 /// # Errors
@@ -28,6 +31,8 @@ pub(crate) fn of(
         let is_half = quantization.name == F16;
         return Ok(floats(if is_half { ElementType::Float16 } else { ElementType::Float }));
     };
+    let is_half = settings.activations == ElementType::Float16;
+    let grid = if is_half { grid.trim_end_matches(SCALES_OF_32_BITS) } else { grid };
     let encoding: Encoding = grid.parse().map_err(|error| Refusal::new(format!("{error}")))?;
     let n_cols = tensor.shape.last().map_or(0, |columns| *columns as usize);
     if !encoding.grid.fits(n_cols) {
@@ -42,10 +47,7 @@ pub(crate) fn of(
             .collect();
         return Err(Refusal::new(message).help(format!("these fit: {}", fitting.join(", "))));
     }
-    let weights = match settings.activations {
-        ElementType::Float16 => DType::F16,
-        _ => DType::F32,
-    };
+    let weights = if is_half { DType::F16 } else { DType::F32 };
     Ok(StoredForm::Planes { encoding, weights })
 }
 

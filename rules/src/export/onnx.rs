@@ -21,7 +21,8 @@ pub struct Onnx;
 
 static EXPORTER: &dyn Exporter = &OnnxExporter;
 
-static EXPORT: PlannedExport = PlannedExport { exporter: EXPORTER, options: &[&ACCURACY_LEVEL] };
+static EXPORT: PlannedExport =
+    PlannedExport { exporter: EXPORTER, options: &[&ACTIVATIONS, &ACCURACY_LEVEL] };
 
 /// The words of `quantize`.
 pub(crate) fn words() -> Vec<&'static str> {
@@ -32,6 +33,13 @@ static QUANTIZE: NodeSchema = encoding_rules::quantize(words);
 static TENSOR_TYPE: NodeSchema = encoding_rules::tensor_type(words);
 static OUTPUT_TYPE: NodeSchema = encoding_rules::output_type(words);
 static EMBEDDING_TYPE: NodeSchema = encoding_rules::embedding_type(words);
+
+/// The type of activations; for this rule and for `model`.
+pub(crate) static ACTIVATIONS: NodeSchema = NodeSchema::leaf(
+    mc_onnx::exporter::ACTIVATIONS,
+    "Type of activations and scales; by default `f16` with `quantize \"f16\"`, otherwise `f32`, which CPUs compute fastest.",
+    ValueKind::OneOf(mc_onnx::exporter::activations),
+);
 
 /// The precision of products with quantized matrices; for this rule and for `model`.
 pub(crate) static ACCURACY_LEVEL: NodeSchema = NodeSchema::leaf(
@@ -54,6 +62,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &IMATRIX, occurs: Occurs::Optional },
         ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &ACTIVATIONS, occurs: Occurs::Optional },
         ChildSchema { node: &ACCURACY_LEVEL, occurs: Occurs::Optional },
         ChildSchema { node: &ALLOW, occurs: Occurs::Any },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },

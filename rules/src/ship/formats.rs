@@ -77,6 +77,7 @@ pub(crate) static FORMATS: &[Format] = &[
             &SOLVER,
             &CONTEXT,
             &ALLOW,
+            &onnx::ACTIVATIONS,
             &onnx::ACCURACY_LEVEL,
         ],
         has_default: true,

@@ -132,6 +132,7 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &mlx::DTYPE, occurs: Occurs::Optional },
         ChildSchema { node: &mlx::SHORT_CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &onnx::ACTIVATIONS, occurs: Occurs::Optional },
         ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
         ChildSchema { node: &litert::CONTAINER, occurs: Occurs::Optional },
         ChildSchema { node: &litert::PREFILL, occurs: Occurs::Optional },
