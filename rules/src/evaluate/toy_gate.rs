@@ -23,7 +23,7 @@ use mc_family::tokenizer_files::TokenizerFiles;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
 };
-use mc_ir::attribute::{Place, Record};
+use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::origin::Origin;
 use mc_ir::output::{Output, Outputs};
@@ -33,6 +33,10 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::json;
 
+use crate::evaluate::gated_model::GatedModel;
+use crate::evaluate::judge::Judge;
+use crate::evaluate::metric::Row;
+use crate::evaluate::verdict::{Check, Verdict};
 use crate::export::export_info::ExportInfo;
 use crate::exporters::EXPORTERS;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
@@ -314,4 +318,29 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
         calibration: None,
     };
     (info, Bytes { known, ..Bytes::default() })
+}
+
+/// Returns the verdict lines of a node with these properties, whose actions are created as workers do.
+///
+/// * `seed`: that of the numbers in the file; the checkpoint has those of seed 0
+pub(crate) fn toy_checks<const N: usize>(row: &Row, seed: u32, properties: [(&str, Value); N]) -> Vec<Check> {
+    let (export, mut bytes) = toy(seed);
+    let mut node = Record::new(Place(0));
+    for (name, value) in properties {
+        node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
+    }
+    let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
+    let mut inputs = Vec::new();
+    for (index, result) in plan.results.iter().enumerate() {
+        let node = Arc::clone(&result.node);
+        // A worker receives only the parameters.
+        let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
+        bytes.run(&*action, &node.inputs, &result.output);
+        let found = bytes.known.remove(&result.output).unwrap();
+        let name = format!("{index}");
+        bytes.known.insert(name.clone(), found);
+        inputs.push(Input::Source(Source { path: Path::new(&name).into(), range: None }));
+    }
+    bytes.run(&Judge::new(vec![plan]), &inputs, "verdict.json");
+    Verdict::from_json(&bytes.known["verdict.json"]).unwrap().checks
 }
