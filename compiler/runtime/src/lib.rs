@@ -33,6 +33,7 @@ pub(crate) mod plan;
 pub mod planes;
 pub mod random;
 pub mod repetition;
+pub mod replay;
 pub mod sampler;
 pub mod statistics;
 pub mod weight;

@@ -5,6 +5,7 @@ pub(crate) mod generation;
 pub(crate) mod kl;
 pub(crate) mod parity;
 pub(crate) mod perplexity;
+pub(crate) mod runtime_parity;
 pub(crate) mod size;
 pub(crate) mod tokenizer_fidelity;
 
@@ -16,6 +17,7 @@ use crate::evaluate::metrics::generation::Generation;
 use crate::evaluate::metrics::kl::Kl;
 use crate::evaluate::metrics::parity::Parity;
 use crate::evaluate::metrics::perplexity::Perplexity;
+use crate::evaluate::metrics::runtime_parity::RuntimeParity;
 use crate::evaluate::metrics::size::Size;
 use crate::evaluate::metrics::tokenizer_fidelity::TokenizerFidelity;
 
@@ -24,6 +26,7 @@ pub(crate) static METRICS: &[Row] = &[
     Row::of::<Perplexity>(),
     Row::of::<Kl>(),
     Row::of::<Parity>(),
+    Row::of::<RuntimeParity>(),
     Row::of::<Accuracy>(),
     Row::of::<Generation>(),
     Row::of::<TokenizerFidelity>(),

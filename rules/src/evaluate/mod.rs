@@ -21,6 +21,7 @@ pub(crate) mod metric;
 pub(crate) mod metrics;
 pub(crate) mod number;
 pub(crate) mod prompt_items;
+pub mod runtime;
 #[cfg(test)]
 mod toy_gate;
 #[cfg(test)]
