@@ -71,7 +71,7 @@ fn a_tensor_is_encoded_in_planes_by_its_importance() {
     let inputs = [stored, row];
     for (grid, plain, packing) in [
         ("affine-4-g64", "nearest", "mlx"),
-        ("int4-b32", "absmax", "offset-nibbles"),
+        ("int4-g32", "absmax", "offset-nibbles"),
         ("int8-channel", "absmax", "signed-bytes"),
     ] {
         let error = |solver: &str, importance_input: &str| {

@@ -54,7 +54,7 @@ fn every_plane_is_an_output_whatever_the_number_of_threads() {
     for (text, encoding, names) in [
         ("affine-4-g64@1, nearest@1, mlx@1", "affine-4-g64", &["weight", "scales", "biases"][..]),
         ("affine-3-g128@1, weighted@1, mlx@1, $1", "affine-3-g128:weighted", &["weight", "scales", "biases"]),
-        ("int4-b32@1, absmax@1, offset-nibbles@1", "int4-b32", &["weight", "scales"]),
+        ("int4-g32@1, absmax@1, offset-nibbles@1", "int4-g32", &["weight", "scales"]),
         ("int8-channel@1, absmax@1, signed-bytes@1", "int8-channel", &["weight", "scales"]),
     ] {
         let expression = format!("encode({text}, load($0, BF16, [600, 1024]))");
@@ -107,9 +107,9 @@ fn an_unsupported_encoding_is_refused_before_it_runs() {
     let refusal = |expression: &str| make("tensor@2", &parameters(expression)).err().unwrap().to_string();
     let load = "load($0, BF16, [4, 96])";
     let misfit = refusal(&format!("encode(affine-4-g64@1, nearest@1, mlx@1, {load})"));
-    assert!(misfit.contains("these fit: `affine-4-g32`, `int4-b32`, `int4-b32-f32`"), "{misfit}");
-    let unweighted = refusal(&format!("encode(int4-b32@1, weighted@1, offset-nibbles@1, {load})"));
-    assert!(unweighted.contains("int4-b32:weighted requires importance"), "{unweighted}");
-    let other_version = refusal(&format!("encode(int4-b32@1, absmax@9, offset-nibbles@1, {load})"));
+    assert!(misfit.contains("these fit: `affine-4-g32`"), "{misfit}");
+    let unweighted = refusal(&format!("encode(int4-g32@1, weighted@1, offset-nibbles@1, {load})"));
+    assert!(unweighted.contains("int4-g32:weighted requires importance"), "{unweighted}");
+    let other_version = refusal(&format!("encode(int4-g32@1, absmax@9, offset-nibbles@1, {load})"));
     assert!(other_version.contains("another version"), "{other_version}");
 }

@@ -34,7 +34,7 @@ FLOOR = 16.0
 
 PACKAGE = """
 gate "kl-q4km" {
-    gguf ":roadtrip-q4km.gguf"
+    model ":roadtrip-q4km.gguf"
     kl on=":evaluation" max-mean=1 context=%(n_ctx)d
 }
 gguf "base-wide" {

@@ -16,6 +16,7 @@ mod fetching;
 mod garbage;
 mod integrity;
 mod kinds;
+mod layout;
 mod links;
 mod malformed;
 mod manual;

@@ -3,8 +3,9 @@
     pip install "mlx[cpu]==0.32.4" numpy safetensors
     python planes.py
 
-Names: `input/DTYPE` F32 [rows, 128] (numbers that DTYPE can hold), `DTYPE/GRID/PLANE`. Affine grids come from
-`mx.quantize` on the CPU, `int4-b32`, `int4-b32-f32` and `int8-channel` from the formulas below.
+Names: `input/DTYPE` F32 [rows, 128] (numbers that DTYPE can hold), `DTYPE/GRID/PLANE`. Affine grids and those of floats
+come from `mx.quantize` on the CPU, the others from the formulas below, for F32 only. Grids with blocks of 256 columns
+take two rows as one.
 """
 import os
 
@@ -60,16 +61,63 @@ def affine(x, kind, n_bits, group):
     return dict(zip(names, map(bits, mx.quantize(mx.array(x).astype(kind), group_size=group, bits=n_bits))))
 
 
-def symmetric(x, group, high, scale_type):
+def floats(x, kind, mode):
+    return dict(zip(("weight", "scales"), map(bits, mx.quantize(mx.array(x).astype(kind), mode=mode))))
+
+
+def symmetric(x, group, high, scale_type, least=0.0):
+    """Codes and scales. A scale of zero is 1, others are at least `least`."""
     blocks = x.reshape(len(x), -1, group)
-    scales = (np.abs(blocks).max(-1) / np.float32(high)).astype(scale_type)
-    scales = np.where(scales == 0, scale_type(1), scales)
+    exact = np.abs(blocks).max(-1) / np.float32(high)
+    scales = exact.astype(scale_type)
+    scales = np.where((exact if least else scales) == 0, scale_type(1), np.maximum(scales, scale_type(least)))
     codes = np.rint(blocks / scales.astype(np.float32)[..., None]).clip(-high, high).astype(np.int8)
     return codes.reshape(x.shape), scales
 
 
+def asymmetric(x, group, high, scale_type):
+    """Codes, scales and zero points, which are codes."""
+    blocks = x.reshape(len(x), -1, group)
+    low, top = np.minimum(blocks.min(-1), 0), np.maximum(blocks.max(-1), 0)
+    scales = ((top - low) / np.float32(high)).astype(scale_type)
+    scales = np.where(scales == 0, scale_type(1), scales)
+    wide = scales.astype(np.float32)
+    points = np.rint(-low / wide).clip(0, high)
+    codes = np.rint(blocks / wide[..., None] + points[..., None]).clip(0, high)
+    return codes.astype(np.uint8).reshape(x.shape), scales, points.astype(np.uint8)
+
+
 def nibbles(codes):
-    return ((codes[:, 0::2] + 8) | (codes[:, 1::2] + 8) << 4).astype(np.uint8)
+    """Two codes per byte, the even column lower; an odd last column alone."""
+    codes = np.pad(codes.astype(np.uint8), ((0, 0), (0, codes.shape[1] % 2)))
+    return codes[:, 0::2] | codes[:, 1::2] << 4
+
+
+def of_blocks(x):
+    """Grids with blocks of columns: symmetric with codes + 8 or + 128, and with zero points."""
+    planes = {}
+    for group in (16, 32, 64, 128, 256):
+        rows = x.reshape(-1, max(group, N_COLS))
+        for suffix, scale_type in (("", np.float16), ("-f32", np.float32)):
+            least = np.finfo(scale_type).tiny
+            codes, scales = symmetric(rows, group, 7, scale_type, least)
+            planes[f"int4-g{group}{suffix}"] = {"weight": nibbles(codes + 8), "scales": scales}
+            codes, scales = symmetric(rows, group, 127, scale_type)
+            codes = (codes.astype(np.int16) + 128).astype(np.uint8)
+            planes[f"int8-g{group}{suffix}"] = {"weight": codes, "scales": scales}
+            codes, scales, points = asymmetric(rows, group, 15, scale_type)
+            stored = {"weight": nibbles(codes), "scales": scales, "zero-points": nibbles(points)}
+            planes[f"uint4-g{group}{suffix}"] = stored
+            codes, scales, points = asymmetric(rows, group, 255, scale_type)
+            planes[f"uint8-g{group}{suffix}"] = {"weight": codes, "scales": scales, "zero-points": points}
+    return planes
+
+
+def of_channels(x):
+    codes, scales = symmetric(x, N_COLS, 7, np.float32, np.finfo(np.float32).tiny)
+    int4 = {"weight": nibbles(codes & 15), "scales": scales}
+    codes, scales = symmetric(x, N_COLS, 127, np.float32)
+    return {"int4-channel": int4, "int8-channel": {"weight": codes, "scales": scales}}
 
 
 def main():
@@ -81,11 +129,14 @@ def main():
             for group in (32, 64, 128):
                 for plane, array in affine(x, kind, n_bits, group).items():
                     tensors[f"{name}/affine-{n_bits}-g{group}/{plane}"] = array
-        for grid, scale_type in (("int4-b32", np.float16), ("int4-b32-f32", np.float32)):
-            codes, scales = symmetric(x, 32, 7, scale_type)
-            tensors |= {f"{name}/{grid}/weight": nibbles(codes), f"{name}/{grid}/scales": scales}
-        codes, scales = symmetric(x, N_COLS, 127, np.float32)
-        tensors |= {f"{name}/int8-channel/weight": codes, f"{name}/int8-channel/scales": scales}
+        for mode in ("mxfp4", "mxfp8", "nvfp4"):
+            for plane, array in floats(x, kind, mode).items():
+                tensors[f"{name}/{mode}/{plane}"] = array
+    # These do not depend on the type of the weights.
+    x = tensors["input/F32"]
+    for grid, planes in (of_blocks(x) | of_channels(x)).items():
+        for plane, array in planes.items():
+            tensors[f"F32/{grid}/{plane}"] = array
     save_file(tensors, os.path.join(os.path.dirname(os.path.abspath(__file__)), "planes.safetensors"))
 
 

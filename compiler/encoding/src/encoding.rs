@@ -1,7 +1,7 @@
 //! Encodings: a grid, a solver and a packing, which together define how a tensor is stored in planes.
 //!
 //! Its name is the name of the grid; a solver or packing other than the grid's default follows after a colon:
-//! `affine-4-g64`, `affine-4-g64:weighted`, `int4-b32:least-error:signed-nibbles`.
+//! `affine-4-g64`, `affine-4-g64:weighted`, `int4-g32:least-error:signed-nibbles`.
 //!
 //! Rows are encoded independently, so a tensor is encoded in tiles of rows, in parallel. Block codecs of GGUF are not
 //! encodings in this sense; [`crate::stored_form`] unites both.
@@ -74,7 +74,7 @@ impl Encoding {
         let n_cols = usize::try_from(n_cols).map_err(|_| too_large())?;
         self.check_columns(n_cols)?;
         let n_rows = leading.iter().try_fold(1_u64, |rows, n| rows.checked_mul((*n).max(1)));
-        let rows = (self.packing.planes)(self.grid, n_cols, self.grid.scale_dtype(weights));
+        let rows = (self.packing.planes)(self.grid, n_cols, self.grid.scale_format(weights));
         let plane = |row: PlaneRow| {
             n_rows?.checked_mul(row.n_bytes() as u64)?;
             let shape = leading.iter().copied().chain([row.n_cols as u64]).collect();
@@ -86,7 +86,7 @@ impl Encoding {
     /// Names of the planes, which do not depend on the shape.
     pub fn plane_names(&self, weights: DType) -> Vec<&'static str> {
         let n_cols = self.grid.group_len(1);
-        let rows = (self.packing.planes)(self.grid, n_cols, self.grid.scale_dtype(weights));
+        let rows = (self.packing.planes)(self.grid, n_cols, self.grid.scale_format(weights));
         rows.into_iter().map(|row| row.name).collect()
     }
 
@@ -105,15 +105,15 @@ impl Encoding {
     /// missing: the caller checks planes and importance first.
     pub fn encode(&self, rows: &Rows<'_>, weights: DType, planes: &mut [Vec<u8>]) {
         assert!(self.check_columns(rows.n_cols).is_ok(), "rows are whole groups of `{}`", self.grid);
-        let scale_dtype = self.grid.scale_dtype(weights);
-        let plane_rows = (self.packing.planes)(self.grid, rows.n_cols, scale_dtype);
+        let scales = self.grid.scale_format(weights);
+        let plane_rows = (self.packing.planes)(self.grid, rows.n_cols, scales);
         assert_eq!(plane_rows.len(), planes.len(), "planes of `{self}`");
         let mut solved = Solved::new(self.grid, rows.n_cols);
         for x in rows.x.chunks_exact(rows.n_cols) {
-            let row = Weights { x, importance: rows.importance, scale_dtype };
+            let row = Weights { x, importance: rows.importance, scales };
             (self.solver.solve)(self.grid, &row, &mut solved);
             let grown = planes.iter_mut().zip(&plane_rows).map(|(plane, row)| grow(plane, row.n_bytes()));
-            (self.packing.pack)(self.grid, &solved, scale_dtype, &mut grown.collect::<Vec<_>>());
+            (self.packing.pack)(self.grid, &solved, scales, &mut grown.collect::<Vec<_>>());
         }
     }
 
@@ -136,8 +136,8 @@ impl Encoding {
             return Err(EncodingError::Shape { shape: vec![out.len() as u64, n_cols as u64] });
         }
         self.check_columns(n_cols)?;
-        let scale_dtype = self.grid.scale_dtype(weights);
-        let plane_rows = (self.packing.planes)(self.grid, n_cols, scale_dtype);
+        let scales = self.grid.scale_format(weights);
+        let plane_rows = (self.packing.planes)(self.grid, n_cols, scales);
         check_bytes(planes, &plane_rows, out.len() / n_cols)?;
         let mut solved = Solved::new(self.grid, n_cols);
         for (row, out) in out.chunks_exact_mut(n_cols).enumerate() {
@@ -145,7 +145,7 @@ impl Encoding {
                 let n_bytes = of_plane.n_bytes();
                 &plane[row * n_bytes..][..n_bytes]
             });
-            (self.packing.unpack)(self.grid, &of_row.collect::<Vec<_>>(), scale_dtype, &mut solved);
+            (self.packing.unpack)(self.grid, &of_row.collect::<Vec<_>>(), scales, &mut solved);
             solved.values(self.grid, out);
         }
         Ok(())
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn names_contain_only_differences_from_the_grid() {
         for name in
-            ["affine-4-g64:weighted", "int4-b32:signed-nibbles", "int4-b32:least-error:signed-nibbles"]
+            ["affine-4-g64:weighted", "int4-g32:signed-nibbles", "int4-g32:least-error:signed-nibbles"]
         {
             assert_eq!(name.parse::<Encoding>().unwrap().to_string(), name);
         }
@@ -241,18 +241,18 @@ mod tests {
         );
         assert!(refusal("").starts_with("`` is not a grid"));
         let words = "`nearest`, `absmax`, `least-error`, `weighted`, `mlx`, ";
-        for name in ["int4-b32:", "int4-b32:best", "int4-b32:signed-nibbles:absmax", "int4-b32:absmax:absmax"]
+        for name in ["int4-g32:", "int4-g32:best", "int4-g32:signed-nibbles:absmax", "int4-g32:absmax:absmax"]
         {
             let refusal = refusal(name);
             assert!(refusal.contains("is not a solver or packing") && refusal.contains(words), "{refusal}");
         }
         assert_eq!(
-            refusal("int4-b32:nearest"),
-            "The solver `nearest` does not work on the grid `int4-b32`; expected one of `absmax`, `least-error`, `weighted`"
+            refusal("int4-g32:nearest"),
+            "The solver `nearest` does not work on the grid `int4-g32`; expected one of `absmax`, `least-error`, `weighted`"
         );
         assert_eq!(
-            refusal("int4-b32:mlx"),
-            "The packing `mlx` does not work on the grid `int4-b32`; expected one of `offset-nibbles`, \
+            refusal("int4-g32:mlx"),
+            "The packing `mlx` does not work on the grid `int4-g32`; expected one of `offset-nibbles`, \
              `signed-nibbles`, `signed-bytes`"
         );
     }
@@ -279,12 +279,24 @@ mod tests {
             ]
         );
         assert_eq!(
-            planes("int4-b32", &[5, 64]),
+            planes("int4-g32", &[5, 64]),
             [("weight", DType::U8, vec![5, 32]), ("scales", DType::F16, vec![5, 2])]
         );
         assert_eq!(
             planes("int8-channel", &[7]),
             [("weight", DType::I8, vec![7]), ("scales", DType::F32, vec![1])]
+        );
+        assert_eq!(
+            planes("uint4-g32", &[5, 96]),
+            [
+                ("weight", DType::U8, vec![5, 48]),
+                ("scales", DType::F16, vec![5, 3]),
+                ("zero-points", DType::U8, vec![5, 2]),
+            ]
+        );
+        assert_eq!(
+            planes("nvfp4", &[5, 48]),
+            [("weight", DType::U32, vec![5, 6]), ("scales", DType::U8, vec![5, 3])]
         );
     }
 
@@ -295,10 +307,14 @@ mod tests {
         };
         assert_eq!(
             refusal("affine-4-g128", &[3, 96]),
-            "Rows of 96 columns are not whole groups of 128, which the grid `affine-4-g128` needs; with 4 bits these \
-             fit: `affine-4-g32`, `int4-b32`, `int4-b32-f32`"
+            "Rows of 96 columns are not whole groups of 128, which the grid `affine-4-g128` needs; these fit: \
+             `affine-4-g32`"
         );
-        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("with 4 bits no grid fits"));
+        assert!(refusal("int4-g64", &[3, 32]).ends_with("these fit: `int4-g16`, `int4-g32`"));
+        assert!(refusal("affine-4-g128", &[3, 33]).ends_with("no other grid of its kind fits"));
+        assert!(
+            refusal("int4-channel", &[3, 33]).starts_with("Rows of 33 columns are not whole groups of 2, ")
+        );
         for shape in [&[][..], &[4, 0], &[u64::MAX, 64], &[u64::MAX, u64::MAX, 64]] {
             assert!(refusal("affine-4-g64", shape).contains("has no columns, or too many bytes"));
         }
@@ -306,7 +322,7 @@ mod tests {
 
     #[test]
     fn planes_of_other_lengths_are_refused() {
-        let encoding: Encoding = "int4-b32".parse().unwrap();
+        let encoding: Encoding = "int4-g32".parse().unwrap();
         let mut out = [0.0; 64];
         let decode = |planes: &[&[u8]], out: &mut [f32]| encoding.decode(planes, 32, DType::F32, out);
         assert_eq!(decode(&[&[0x88; 32], &[0; 4]], &mut out), Ok(()));

@@ -1,7 +1,7 @@
 //! Reasons why a tensor cannot be stored in an encoding.
 
 use crate::grids;
-use crate::grids::grid::Grid;
+use crate::grids::grid::{Grid, Group};
 
 /// A name is unknown, or a tensor does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +30,7 @@ pub enum EncodingError {
     },
     /// A row is not a whole number of groups.
     #[error(
-        "Rows of {n_cols} columns are not whole groups of {group_len}, which the grid `{grid}` needs; with {bits} bits \
-         {}",
+        "Rows of {n_cols} columns are not whole groups of {group_len}, which the grid `{grid}` needs; {}",
         those_that_fit(choices)
     )]
     Columns {
@@ -41,9 +40,7 @@ pub enum EncodingError {
         group_len: usize,
         /// The grid's name.
         grid: &'static str,
-        /// Bits of its codes.
-        bits: u32,
-        /// The grids with the same number of bits whose groups divide the row.
+        /// The grids that differ from it only in groups, which divide the row.
         choices: Vec<&'static str>,
     },
     /// A row is not a whole number of a codec's blocks.
@@ -89,10 +86,13 @@ impl EncodingError {
     }
 
     pub(crate) fn columns(grid: &Grid, n_cols: usize) -> Self {
-        let fits = |other: &&Grid| other.bits == grid.bits && other.fits(n_cols);
-        let choices = grids::all().filter(fits).map(|grid| grid.name).collect();
-        let (group_len, bits) = (grid.group_len(n_cols), grid.bits);
-        Self::Columns { n_cols, group_len, grid: grid.name, bits, choices }
+        let choices = grids::all().filter(|other| other.differs_in_groups(grid) && other.fits(n_cols));
+        let group_len = match grid.group {
+            Group::Columns(len) => len,
+            Group::Row => grid.codes_per_byte(),
+        };
+        let choices = choices.map(|grid| grid.name).collect();
+        Self::Columns { n_cols, group_len, grid: grid.name, choices }
     }
 }
 
@@ -101,7 +101,11 @@ fn quoted(names: &[&str]) -> String {
 }
 
 fn those_that_fit(choices: &[&str]) -> String {
-    if choices.is_empty() { "no grid fits".to_owned() } else { format!("these fit: {}", quoted(choices)) }
+    if choices.is_empty() {
+        "no other grid of its kind fits".to_owned()
+    } else {
+        format!("these fit: {}", quoted(choices))
+    }
 }
 
 fn bracketed(shape: &[u64]) -> String {

@@ -1,15 +1,18 @@
 //! The table of grids. A grid is a file in `grids/` and a row here.
 
 pub mod affine;
+pub mod float;
 pub mod grid;
 pub mod int4;
 pub mod int8;
+pub mod scales;
+pub mod uint;
 pub(crate) mod uniform;
 
 use crate::grids::grid::Grid;
 
 /// Every grid; those that differ only in numbers share a file.
-pub static GRIDS: &[&[Grid]] = &[&affine::GRIDS, &int4::GRIDS, &int8::GRIDS];
+pub static GRIDS: &[&[Grid]] = &[&affine::GRIDS, &float::GRIDS, &int4::GRIDS, &int8::GRIDS, &uint::GRIDS];
 
 /// All grids, in the order of the table.
 pub fn all() -> impl Iterator<Item = &'static Grid> {
@@ -28,6 +31,8 @@ pub fn names() -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use mc_tensor::dtype::DType;
+
     use super::*;
 
     #[test]
@@ -40,9 +45,25 @@ mod tests {
             let (mut levels, mut nearest) = (vec![0.0; codes.len()], vec![0; codes.len()]);
             (grid.levels)(&codes, &mut levels);
             (grid.nearest)(&levels, &mut nearest);
-            assert_eq!(nearest, codes, "{grid}");
+            // Two codes may have the same level: zero and minus zero.
+            let mut nearest_levels = vec![0.0; codes.len()];
+            (grid.levels)(&nearest, &mut nearest_levels);
+            assert_eq!(nearest_levels, levels, "{grid}");
             (grid.nearest)(&[f32::NEG_INFINITY, f32::INFINITY], &mut nearest);
             assert_eq!(nearest[..2], [low, high], "{grid}");
+        }
+    }
+
+    #[test]
+    fn blocks_have_every_size_and_type_of_scale() {
+        for (kind, bits) in [("int4", 4), ("int8", 8), ("uint4", 4), ("uint8", 8)] {
+            for group in [16, 32, 64, 128, 256] {
+                for (suffix, scales) in [("", DType::F16), ("-f32", DType::F32)] {
+                    let grid = by_name(&format!("{kind}-g{group}{suffix}")).unwrap();
+                    assert_eq!((grid.bits, grid.group_len(512)), (bits, group));
+                    assert_eq!(grid.scale_dtype(DType::BF16), scales);
+                }
+            }
         }
     }
 

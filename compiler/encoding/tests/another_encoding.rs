@@ -8,7 +8,8 @@ use mc_tensor::dtype::DType;
 
 /// NF4: sixteen levels that normally distributed weights use equally often, and one F32 scale per 64 weights.
 mod nf4 {
-    use mc_encoding::grids::grid::{Grid, Group, ScaleType};
+    use mc_encoding::grids::grid::{Grid, Group, Offset};
+    use mc_encoding::grids::scales::{ScaleFormat, ScaleType};
     use mc_tensor::dtype::DType;
 
     const LEVELS: [f32; 16] = [
@@ -36,8 +37,8 @@ mod nf4 {
         bits: 4,
         codes: (0, 15),
         group: Group::Columns(64),
-        has_bias: false,
-        scale_type: ScaleType::Fixed(DType::F32),
+        offset: Offset::None,
+        scale_type: ScaleType::Fixed(ScaleFormat::Float(DType::F32)),
         levels: |codes, out| {
             for (level, code) in out.iter_mut().zip(codes) {
                 *level = LEVELS[*code as usize & 15];
@@ -56,31 +57,31 @@ mod nf4 {
 
 /// Two codes per byte, the first in the upper half; scales are named `absmax`.
 mod high_nibbles {
+    use mc_encoding::grids::grid::Offset;
     use mc_encoding::packings::packing::{Packing, PlaneRow};
-    use mc_tensor::convert;
     use mc_tensor::dtype::DType;
 
     pub(crate) static PACKING: Packing = Packing {
         name: "high-nibbles",
         version: 1,
-        accepts: |grid| grid.codes == (0, 15) && !grid.has_bias,
+        accepts: |grid| grid.codes == (0, 15) && grid.offset == Offset::None,
         planes: |grid, n_cols, scales| {
             vec![
                 PlaneRow { name: "weight", dtype: DType::U8, n_cols: n_cols / 2 },
-                PlaneRow { name: "absmax", dtype: scales, n_cols: grid.n_groups(n_cols) },
+                PlaneRow { name: "absmax", dtype: scales.dtype(), n_cols: grid.n_groups(n_cols) },
             ]
         },
         pack: |_, row, scales, planes| {
             for (byte, pair) in planes[0].iter_mut().zip(row.codes.as_chunks::<2>().0) {
                 *byte = (pair[0] << 4 | pair[1]) as u8;
             }
-            convert::from_f32(scales, &row.scales, planes[1]);
+            scales.write(&row.scales, planes[1]);
         },
         unpack: |_, planes, scales, row| {
             for (pair, byte) in row.codes.as_chunks_mut::<2>().0.iter_mut().zip(planes[0]) {
                 *pair = [i32::from(byte >> 4), i32::from(byte & 15)];
             }
-            convert::to_f32(scales, planes[1], &mut row.scales);
+            scales.read(planes[1], &mut row.scales);
         },
     };
 }

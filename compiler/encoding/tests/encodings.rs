@@ -2,6 +2,7 @@
 
 use mc_encoding::codec::{Importance, Rows};
 use mc_encoding::encoding::Encoding;
+use mc_encoding::grids::scales::ScaleFormat;
 use mc_encoding::packings::PACKINGS;
 use mc_encoding::solvers::SOLVERS;
 use mc_encoding::solvers::solver::Solved;
@@ -9,7 +10,7 @@ use mc_encoding::{grids, packings, solvers};
 use mc_tensor::dtype::DType;
 use proptest::prelude::*;
 
-const N_COLS: usize = 128;
+const N_COLS: usize = 256;
 
 /// Every grid with every solver and every packing that support it.
 fn encodings() -> Vec<Encoding> {
@@ -54,8 +55,8 @@ fn importance() -> impl Strategy<Value = Vec<f32>> {
 
 #[test]
 fn there_is_an_encoding_for_every_compatible_combination() {
-    // 18 affine grids with three solvers, two int4 with three solvers and three packings, int8 with three solvers.
-    assert_eq!(encodings().len(), 18 * 3 + 2 * 3 * 3 + 3);
+    // Every grid has three solvers. Packings: MLX's grids have one, int4 three, int8 two, those with zero points one.
+    assert_eq!(encodings().len(), 3 * ((18 + 3) + 11 * 3 + 11 * 2 + 20));
     for encoding in encodings() {
         assert_eq!(encoding.to_string().parse(), Ok(encoding));
     }
@@ -138,11 +139,15 @@ proptest! {
             for (number, seed) in solved.scales.iter_mut().chain(&mut solved.biases).zip(&seed) {
                 *number = f32::from(*seed % 64) / 4.0 - 5.0;
             }
-            let rows = (packing.planes)(grid, N_COLS, DType::F16);
+            for (point, seed) in solved.zero_points.iter_mut().zip(&seed) {
+                *point = i32::from(*seed) % (high + 1);
+            }
+            let scales = ScaleFormat::Float(DType::F16);
+            let rows = (packing.planes)(grid, N_COLS, scales);
             let mut planes: Vec<Vec<u8>> = rows.iter().map(|row| vec![0xaa; row.n_bytes()]).collect();
-            (packing.pack)(grid, &solved, DType::F16, &mut planes.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+            (packing.pack)(grid, &solved, scales, &mut planes.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
             let mut read = Solved::new(grid, N_COLS);
-            (packing.unpack)(grid, &planes.iter().map(Vec::as_slice).collect::<Vec<_>>(), DType::F16, &mut read);
+            (packing.unpack)(grid, &planes.iter().map(Vec::as_slice).collect::<Vec<_>>(), scales, &mut read);
             prop_assert_eq!(read, solved, "{}", encoding);
         }
     }
@@ -154,7 +159,7 @@ fn importance_changes_the_choice_of_the_weighted_solver() {
     let x: Vec<f32> = (0..N_COLS).map(|column| ((column * 37 % 101) as f32 - 50.0) / 7.0).collect();
     let importance: Vec<f32> =
         (0..N_COLS).map(|column| if column % 16 == 3 { 100.0 } else { 0.01 }).collect();
-    for name in ["affine-2-g64:weighted", "affine-4-g128:weighted", "int4-b32:weighted"] {
+    for name in ["affine-2-g64:weighted", "affine-4-g128:weighted", "int4-g32:weighted"] {
         let encoding: Encoding = name.parse().unwrap();
         let error = |given: &[f32]| {
             let planes = encode(&encoding, &x, Some(given), DType::F32);

@@ -73,8 +73,8 @@ mod tests {
         assert!(read(&StoredForm::Blocks(&iq2_s::CODEC)).is_err());
         let planes =
             |name: &str| StoredForm::Planes { encoding: name.parse().unwrap(), weights: DType::BF16 };
-        assert_eq!(read(&planes("int4-b32")).unwrap(), None);
-        assert!(read(&planes("int4-b32:weighted")).is_err());
+        assert_eq!(read(&planes("int4-g32")).unwrap(), None);
+        assert!(read(&planes("int4-g32:weighted")).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A bundle requires a passed gate, and a device whose app memory can hold the model. It only joins existing artifacts.
 
 use mc_exporter::exporter::Release;
-use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Input, write_bytes};
+use mc_ir::action::{Action, ActionContext, ActionError, ActionKind, Content, Input, Piece, write_bytes};
 use mc_ir::attribute::{Placed, Record};
 use mc_ir::output::{Output, Outputs};
 use mc_ir::parameters::Parameters;
@@ -23,11 +23,12 @@ use crate::export::model_node::{MODEL, MODEL_EXPECTED, OLD_MODEL, exported_model
 use crate::exporters;
 use crate::ship::bundle_file::{BundleFile, checksums};
 use crate::ship::device::DeviceInfo;
+use crate::ship::layout::{self, DEFAULT_PART_BYTES, LAYOUT, LAYOUTS, Layout, MAX_PART_SIZE, Parts};
 use crate::ship::manifest::Manifest;
 use crate::ship::memory::{MemoryEstimate, estimate};
 use crate::ship::model_card::ModelCard;
 use crate::ship::modelfile;
-use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, Package, SourceFacts};
+use crate::ship::package::{CARD, CHECKSUMS, MANIFEST, MODELFILE, ModelFile, Package, SourceFacts};
 use crate::ship::prompt::Prompt;
 use crate::ship::shipped_model::{Described, ShippedModel};
 use crate::source::about::Change;
@@ -77,6 +78,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &DEVICE, occurs: Occurs::Optional },
         ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &VERSION, occurs: Occurs::Optional },
+        ChildSchema { node: &LAYOUT, occurs: Occurs::Optional },
         ChildSchema { node: &TAGS, occurs: Occurs::Optional },
     ],
 };
@@ -114,9 +116,13 @@ impl Rule for Bundle {
         if let Some(device) = &device {
             fits(record, device, &export, &memory, n_ctx)?;
         }
+        let names = file_names(&export, &version);
+        let layout = text(record, LAYOUT.name).and_then(layout::by_name).unwrap_or(&LAYOUTS[0]);
+        let parts = parts(record, layout, &export, &names)?;
+        let folder = (layout.folder)(&export.name);
         let package = Package {
             target: ctx.label().to_string(),
-            files: file_names(&export, &version),
+            files: names.iter().map(|name| format!("{folder}{name}")).collect(),
             format: export.format,
             name: export.name.clone(),
             version,
@@ -136,6 +142,8 @@ impl Rule for Bundle {
             has_gate: gate.is_some(),
             adapters: adapters.iter().map(|adapter| adapter.file.clone()).collect(),
             described: Described::of(export.format, &export.model),
+            layout: (layout.name != LAYOUTS[0].name).then(|| layout.name.to_owned()),
+            parts,
         };
         let mut inputs = vec![Input::Artifact(export.whole.clone())];
         inputs.extend(gate.iter().map(|gate| Input::Artifact(gate.verdict.clone())));
@@ -211,6 +219,32 @@ fn version(record: &Record) -> Result<String, Vec<RuleError>> {
     }
     let message = format!("`{version}` is not a version; expected numbers with dots, such as `1.0`");
     Err(vec![RuleError::new(place_of(record, "version"), "bundle::version", message)])
+}
+
+/// The file that is cut into parts, if the layout does that and the weights are larger than its limit.
+fn parts(
+    record: &Record,
+    layout: &Layout,
+    export: &ExportInfo,
+    names: &[String],
+) -> Result<Option<Parts>, Vec<RuleError>> {
+    let stated = record.child(LAYOUT.name).and_then(|node| node.property(MAX_PART_SIZE.name));
+    if let Some(stated) = stated.filter(|_| !layout.has_parts) {
+        let message = format!("The layout `{}` has no parts", layout.name);
+        return Err(vec![
+            RuleError::new(stated.place, "bundle::layout", message).help("Leave out `max-part-size`"),
+        ]);
+    }
+    let max_bytes = stated.and_then(|stated| stated.value.as_bytes()).unwrap_or(DEFAULT_PART_BYTES).max(1);
+    // The weights are in the only file, or beside the graph.
+    let weights = names.iter().position(|name| names.len() == 1 || name.ends_with(".data"));
+    let Some(file) = weights.filter(|_| layout.has_parts) else { return Ok(None) };
+    // The rest of the file is not known before the build; it is a small share of the weights and of the vocabulary.
+    let n_vocab = u64::from(export.model.decoder.n_vocab);
+    let n_bytes = export.n_tensor_bytes + export.n_tensor_bytes / 64 + 256 * n_vocab;
+    let count = n_bytes.div_ceil(max_bytes);
+    let parts = Parts { file: file as u64, name: names[file].clone(), count, max_bytes };
+    Ok((count > 1).then_some(parts))
 }
 
 /// The relation to the sources, in the terms of model hubs.
@@ -319,7 +353,12 @@ impl Action for Package {
         let prompt = Prompt::new(&model.vocabulary, model.template_place).map_err(ActionError::failed)?;
         let mut outputs = Outputs::new();
         let mut copied = Copied { ctx, outputs: &mut outputs };
-        let models = copied.inputs(self.model_inputs())?;
+        let models = copied.model_files(self)?;
+        let added: Vec<BundleFile> = self
+            .added_files()
+            .iter()
+            .map(|(name, text)| copied.written(name, text))
+            .collect::<Result<_, _>>()?;
         let adapters = copied.inputs(self.adapters.iter().map(String::as_str).zip(self.first_adapter()..))?;
         let licenses = copied.texts(self.licenses.iter().map(String::as_str).zip(self.first_license()..))?;
         let texts: Vec<String> = licenses.iter().map(|(_, text)| text.clone()).collect();
@@ -331,7 +370,7 @@ impl Action for Package {
         let digests = self.digests(ctx);
         let licenses: Vec<BundleFile> = licenses.into_iter().map(|(file, _)| file).collect();
         let known: Vec<&BundleFile> =
-            models.iter().chain(&adapters).chain(&licenses).chain(&modelfile).collect();
+            models.iter().chain(&adapters).chain(&licenses).chain(&modelfile).chain(&added).collect();
         let card = ModelCard {
             package: self,
             architecture: &model.architecture,
@@ -342,7 +381,7 @@ impl Action for Package {
         };
         let card = copied.written(CARD, &card.text())?;
         let mut others: Vec<BundleFile> =
-            adapters.into_iter().chain(licenses).chain(modelfile).chain([card]).collect();
+            adapters.into_iter().chain(licenses).chain(modelfile).chain(added).chain([card]).collect();
         others.sort_by(|one, other| one.name.cmp(&other.name));
         let manifest = Manifest {
             package: self,
@@ -367,6 +406,30 @@ impl Package {
     }
 }
 
+/// Cuts a range out of an input. Whole blobs are referenced; those at the ends are copied.
+fn cut(
+    ctx: &dyn ActionContext,
+    input: usize,
+    range: std::ops::Range<u64>,
+) -> Result<(Output, Content), ActionError> {
+    let (content, digest) = (ctx.input(input)?, ctx.input_digest(input));
+    let (mut start, mut blobs, mut pieces) = (0, Vec::new(), Vec::new());
+    for (blob, piece) in digest.parts().iter().zip(&content.parts) {
+        let end = start + blob.n_bytes;
+        let (from, to) = (range.start.clamp(start, end), range.end.clamp(start, end));
+        if from < to {
+            let (from, to) = ((from - start) as usize, (to - start) as usize);
+            let piece =
+                Piece { bytes: piece.bytes.clone(), range: piece.range.start + from..piece.range.start + to };
+            let is_whole = (to - from) as u64 == blob.n_bytes;
+            blobs.push(if is_whole { *blob } else { write_bytes(ctx, piece.as_slice())? });
+            pieces.push(piece);
+        }
+        start = end;
+    }
+    Ok((Output::Composite(blobs), Content::of_parts(pieces)))
+}
+
 /// Adds files to a bundle.
 struct Copied<'a> {
     ctx: &'a dyn ActionContext,
@@ -374,6 +437,28 @@ struct Copied<'a> {
 }
 
 impl Copied<'_> {
+    /// Adds the model's files, whole or in parts.
+    fn model_files(&mut self, package: &Package) -> Result<Vec<BundleFile>, ActionError> {
+        let mut files = Vec::new();
+        for ModelFile { name, input, part } in package.model_files() {
+            let Some((number, count)) = part else {
+                files.extend(self.inputs(std::iter::once((name.as_str(), input)))?);
+                continue;
+            };
+            let n_bytes = self.ctx.input_digest(input).n_bytes();
+            let range = n_bytes * number / count..n_bytes * (number + 1) / count;
+            let max_bytes = package.parts.as_ref().map_or(u64::MAX, |parts| parts.max_bytes);
+            if range.end - range.start > max_bytes {
+                let message = format!("`{name}` has {} bytes", range.end - range.start);
+                return Err(ActionError::failed(message).with_help("Declare a larger `max-part-size`"));
+            }
+            let (output, content) = cut(self.ctx, input, range)?;
+            files.push(BundleFile::of_content(&name, &content));
+            self.outputs.insert(name, output);
+        }
+        Ok(files)
+    }
+
     /// Adds inputs under other names; their blobs are referenced, not copied.
     fn inputs<'n>(
         &mut self,

@@ -15,6 +15,7 @@ pub(crate) mod card_header;
 pub mod device;
 pub(crate) mod formats;
 pub mod group;
+pub(crate) mod layout;
 pub(crate) mod loading;
 pub(crate) mod manifest;
 pub(crate) mod memory;

@@ -26,6 +26,7 @@ use crate::export::planned_export::{ALLOW, SOLVER};
 use crate::quantize::{recipe_names, type_rules};
 use crate::ship::bundle;
 use crate::ship::formats;
+use crate::ship::layout::LAYOUT;
 use crate::ship::model_expansion::Expansion;
 use crate::transform::merge;
 use crate::transform::requantize::REQUANTIZE;
@@ -150,6 +151,7 @@ static SCHEMA: NodeSchema = NodeSchema {
         ChildSchema { node: &GATE, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &bundle::VERSION, occurs: Occurs::Optional },
+        ChildSchema { node: &LAYOUT, occurs: Occurs::Optional },
         ChildSchema { node: &MODEL_NAME, occurs: Occurs::Optional },
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &EXEC_PROPERTY, occurs: Occurs::Any },

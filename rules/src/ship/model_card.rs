@@ -117,11 +117,15 @@ impl ModelCard<'_> {
 
     fn files(&self) -> String {
         let package = self.package;
+        let models: Vec<String> = package.model_files().into_iter().map(|file| file.name).collect();
+        let added = package.added_files();
         let meaning = |name: &str| {
-            if package.files.iter().any(|file| file == name) {
+            if models.iter().any(|file| file == name) {
                 "the model"
             } else if package.adapters.iter().any(|file| file == name) {
                 "an adapter that an app may add"
+            } else if added.iter().any(|(file, _)| file == name) {
+                "for the layout of the bundle"
             } else if name == MODELFILE {
                 "for `ollama create`"
             } else {

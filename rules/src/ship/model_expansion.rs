@@ -18,6 +18,7 @@ use crate::export::model_node::{MODEL, MODEL_NAME};
 use crate::ship::bundle;
 use crate::ship::formats::{self, FORMATS, Format};
 use crate::ship::group;
+use crate::ship::layout::LAYOUT;
 use crate::transform::merge;
 
 /// The attribute that names a format.
@@ -122,6 +123,7 @@ impl Expansion {
             ("device", record.children("device").to_vec()),
             ("context", record.children("context").to_vec()),
             ("version", record.children("version").to_vec()),
+            (LAYOUT.name, record.children(LAYOUT.name).to_vec()),
             (TAGS.name, record.children(TAGS.name).to_vec()),
         ];
         if let Some(gate) = record.child("gate") {

@@ -5,6 +5,7 @@ use mc_exporter::identity::Identity;
 
 use crate::export::export_info::TypeShare;
 use crate::ship::device::DeviceInfo;
+use crate::ship::layout::{self, LAYOUTS, Layout, Parts, Placed};
 use crate::ship::memory::MemoryEstimate;
 use crate::ship::shipped_model::Described;
 
@@ -81,6 +82,22 @@ pub(crate) struct Package {
     /// The source of the facts about the model, if its file does not describe itself.
     #[content("described")]
     pub(crate) described: Option<Described>,
+    /// The layout, if it is not the default.
+    #[content("layout")]
+    pub(crate) layout: Option<String>,
+    /// The file that is cut into parts.
+    #[content("parts")]
+    pub(crate) parts: Option<Parts>,
+}
+
+/// A file of the model in a bundle.
+pub(crate) struct ModelFile {
+    /// Its path in the bundle.
+    pub(crate) name: String,
+    /// The index of its input.
+    pub(crate) input: usize,
+    /// The number of the part and the count of parts, if the input is cut.
+    pub(crate) part: Option<(u64, u64)>,
 }
 
 /// A checkpoint or an adapter from which the model was made.
@@ -129,10 +146,38 @@ impl Package {
         self.first_license() + self.licenses.len()
     }
 
-    /// Each of the model's files with the index of its input.
-    pub(crate) fn model_inputs(&self) -> impl Iterator<Item = (&str, usize)> {
+    /// The layout of the bundle.
+    pub(crate) fn layout(&self) -> &'static Layout {
+        self.layout.as_deref().and_then(layout::by_name).unwrap_or(&LAYOUTS[0])
+    }
+
+    /// The files of the model as they are in the bundle.
+    pub(crate) fn model_files(&self) -> Vec<ModelFile> {
         let first = if self.files.len() == 1 { 0 } else { self.first_shard() };
-        self.files.iter().map(String::as_str).zip(first..)
+        let folder = (self.layout().folder)(&self.name);
+        let mut files = Vec::new();
+        for ((index, name), input) in (0..).zip(&self.files).zip(first..) {
+            match self.parts.as_ref().filter(|parts| parts.file == index) {
+                None => files.push(ModelFile { name: name.clone(), input, part: None }),
+                Some(parts) => files.extend((0..parts.count).map(|number| {
+                    let name = format!("{folder}{}", parts.part_name(number));
+                    ModelFile { name, input, part: Some((number, parts.count)) }
+                })),
+            }
+        }
+        files
+    }
+
+    /// The files that the layout adds: paths in the bundle, and texts.
+    pub(crate) fn added_files(&self) -> Vec<(String, String)> {
+        let main_file = self.main_file();
+        let placed = Placed {
+            name: &self.name,
+            version: &self.version,
+            main_file: main_file.rsplit('/').next().unwrap_or(main_file),
+            parts: self.parts.as_ref(),
+        };
+        self.layout().added_files(&placed)
     }
 
     /// The index of the first of the model's files among the inputs, if there are several.
@@ -158,7 +203,8 @@ impl Package {
 
     /// The names of all files of the bundle.
     pub(crate) fn output_names(&self) -> Vec<String> {
-        let mut names = self.files.clone();
+        let mut names: Vec<String> = self.model_files().into_iter().map(|file| file.name).collect();
+        names.extend(self.added_files().into_iter().map(|(name, _)| name));
         names.extend([MANIFEST, CARD].map(str::to_owned));
         names.extend(self.has_modelfile().then(|| MODELFILE.to_owned()));
         names.extend(self.licenses.iter().cloned());

@@ -4,9 +4,23 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
 
+use crate::error::RemoteError;
+
+/// A failure of one item.
+pub(crate) trait Failure: Send {
+    /// Returns true if another item's failure caused this one, so that it says nothing about the reason.
+    fn is_consequence(&self) -> bool;
+}
+
+impl Failure for RemoteError {
+    fn is_consequence(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+}
+
 /// Applies `work` to every item, on at most `n_threads` threads, and returns the results in the order of the items.
-/// After a failure no new item starts, and the first failure is returned.
-pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(
+/// After a failure no new item starts, and the first failure is returned that is not the consequence of another one.
+pub(crate) fn in_parallel<T: Sync, R: Send, E: Failure>(
     items: &[T],
     n_threads: usize,
     work: impl Fn(&T) -> Result<R, E> + Sync,
@@ -30,9 +44,11 @@ pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(
             let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
                 Ok(done) => state.1[next] = Some(done),
-                Err(error) => {
-                    state.2.get_or_insert(error);
+                // The failure that stopped a server may arrive after those that it caused.
+                Err(error) if state.2.as_ref().is_none_or(|known: &E| known.is_consequence()) => {
+                    state.2 = Some(error);
                 }
+                Err(_) => {}
             }
         }
     };
@@ -56,6 +72,34 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    impl Failure for &str {
+        fn is_consequence(&self) -> bool {
+            self.starts_with("because")
+        }
+    }
+
+    impl Failure for () {
+        fn is_consequence(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn the_cause_is_returned_even_if_its_consequence_arrives_first() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let receiver = Mutex::new(receiver);
+        let failed: Result<Vec<()>, &str> = in_parallel(&[0, 1], 2, |item| {
+            if *item == 1 {
+                sender.send(()).unwrap();
+                return Err("because of the first");
+            }
+            receiver.lock().unwrap().recv().unwrap();
+            thread::sleep(Duration::from_millis(20));
+            Err("the first")
+        });
+        assert_eq!(failed.unwrap_err(), "the first");
+    }
 
     #[test]
     fn order_is_kept_and_the_limit_holds() {

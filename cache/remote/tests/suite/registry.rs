@@ -41,9 +41,13 @@ fn start() -> Shared {
     let shared = Arc::clone(&registry);
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
-            let Ok(request) = Request::read(&stream) else { continue };
-            // A client may have disconnected.
-            drop(shared.lock().unwrap().answer(&request, &mut stream));
+            let shared = Arc::clone(&shared);
+            // A slow client delays no other.
+            thread::spawn(move || {
+                let Ok(request) = Request::read(&stream) else { return };
+                // A client may have disconnected.
+                drop(shared.lock().unwrap().answer(&request, &mut stream));
+            });
         }
     });
     registry

@@ -4,7 +4,8 @@
 //!
 //! Source: `affine_quantize` of mlx (mlx/backend/cpu/quantized.cpp).
 
-use crate::grids::grid::{Grid, Group, ScaleType};
+use crate::grids::grid::{Grid, Group, Offset};
+use crate::grids::scales::ScaleType;
 use crate::grids::uniform;
 
 /// A grid with this many bits and columns.
@@ -16,7 +17,7 @@ macro_rules! affine {
             bits: $bits,
             codes: (0, (1 << $bits) - 1),
             group: Group::Columns($group),
-            has_bias: true,
+            offset: Offset::Bias,
             scale_type: ScaleType::OfWeights,
             levels: uniform::levels,
             nearest: uniform::nearest::<0, { (1 << $bits) - 1 }>,

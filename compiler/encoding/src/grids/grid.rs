@@ -1,12 +1,14 @@
 //! Grids: the possible values of the weights of one group.
 //!
-//! A weight is stored as a code; a group of weights shares a scale and, on some grids, a bias:
-//! `w ~= scale * level(code) + bias`. The solver chooses the codes; the packing turns codes, scales and biases into
+//! A weight is stored as a code; a group of weights shares a scale and, on some grids, a bias or a zero point:
+//! `w ~= scale * level(code) + bias` or `w ~= scale * (level(code) - zero point)`. The solver chooses the codes; the packing turns codes, scales and biases into
 //! bytes.
 
 use std::fmt;
 
 use mc_tensor::dtype::DType;
+
+use crate::grids::scales::{ScaleFormat, ScaleType};
 
 /// The possible values of weights.
 pub struct Grid {
@@ -20,9 +22,9 @@ pub struct Grid {
     pub codes: (i32, i32),
     /// The weights that share a scale.
     pub group: Group,
-    /// True if a group has a bias in addition to its scale.
-    pub has_bias: bool,
-    /// Type in which scales and biases are stored.
+    /// The number that a group has in addition to its scale.
+    pub offset: Offset,
+    /// Type in which scales are stored, and biases.
     pub scale_type: ScaleType,
     /// Writes the level of each code: the weight that it represents with a scale of 1 and a bias of 0.
     pub levels: fn(&[i32], &mut [f32]),
@@ -44,13 +46,15 @@ pub enum Group {
     Row,
 }
 
-/// Type in which scales and biases are stored.
+/// The number of a group that shifts its levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ScaleType {
-    /// The type of the weights, if it is F16 or BF16; otherwise F32.
-    OfWeights,
-    /// Always this float type, of 16 or 32 bits.
-    Fixed(DType),
+pub enum Offset {
+    /// None: the level zero represents the weight zero.
+    None,
+    /// A float, added to each weight.
+    Bias,
+    /// A code, whose level is subtracted from each level. The levels of such grids are their codes.
+    ZeroPoint,
 }
 
 impl Grid {
@@ -58,8 +62,13 @@ impl Grid {
     pub fn fits(&self, n_cols: usize) -> bool {
         match self.group {
             Group::Columns(len) => n_cols.is_multiple_of(len),
-            Group::Row => true,
+            Group::Row => n_cols.is_multiple_of(self.codes_per_byte()),
         }
+    }
+
+    /// Number of codes in a byte, for rows that are not divided into groups: a row occupies whole bytes.
+    pub(crate) fn codes_per_byte(&self) -> usize {
+        if self.bits <= 4 { 2 } else { 1 }
     }
 
     /// Number of weights in a group of a row.
@@ -78,6 +87,12 @@ impl Grid {
         }
     }
 
+    /// Returns true if this is another grid that has the same levels and scales for other groups.
+    pub(crate) fn differs_in_groups(&self, other: &Self) -> bool {
+        let kind = |grid: &Self| (grid.bits, grid.codes, grid.offset, grid.scale_type, grid.packing);
+        self != other && kind(self) == kind(other)
+    }
+
     /// The highest level.
     pub fn top(&self) -> f32 {
         let mut level = [0.0];
@@ -85,13 +100,20 @@ impl Grid {
         level[0]
     }
 
-    /// Type of the scales for weights of this type.
-    pub fn scale_dtype(&self, weights: DType) -> DType {
+    /// Format of the scales for weights of this type.
+    pub fn scale_format(&self, weights: DType) -> ScaleFormat {
         match (self.scale_type, weights) {
-            (ScaleType::Fixed(dtype), _) => dtype,
-            (ScaleType::OfWeights, DType::F16 | DType::BF16) => weights,
-            (ScaleType::OfWeights, _) => DType::F32,
+            (ScaleType::Fixed(format), _) => format,
+            (ScaleType::OfWeights, DType::F16 | DType::BF16) => ScaleFormat::Float(weights),
+            (ScaleType::OfWeights, _) => ScaleFormat::Float(DType::F32),
+            (ScaleType::PowerOfTwo, DType::F16) => ScaleFormat::PowerOfTwo(weights),
+            (ScaleType::PowerOfTwo, _) => ScaleFormat::PowerOfTwo(DType::F32),
         }
+    }
+
+    /// Type of the elements of the plane of scales for weights of this type.
+    pub fn scale_dtype(&self, weights: DType) -> DType {
+        self.scale_format(weights).dtype()
     }
 }
 

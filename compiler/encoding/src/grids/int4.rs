@@ -1,30 +1,43 @@
-//! Symmetric int4 per block of 32 columns: `w ~= scale * q` with `q` in `-7..=7`.
+//! Symmetric int4: `w ~= scale * q` with `q` in `-7..=7`, per block of columns or per channel.
 //!
 //! The code -8 is not used, because LiteRT does not allow it in weights; every format with int4 can store these codes.
-//! `int4-b32` stores scales as F16, `int4-b32-f32` as F32.
+//! `int4-g32` and the other block sizes store scales as F16, `int4-g32-f32` as F32; `int4-channel` has one F32 scale per
+//! row. LiteRT also refuses scales of zero and subnormal ones, so scales are always normal numbers.
 
 use mc_tensor::dtype::DType;
 
-use crate::grids::grid::{Grid, Group, ScaleType};
+use crate::grids::grid::{Grid, Group, Offset};
+use crate::grids::scales::{ScaleFormat, ScaleType};
 use crate::grids::uniform;
 
 const HIGH: i32 = 7;
 
-const fn blocks(name: &'static str, scales: DType) -> Grid {
+const fn int4(name: &'static str, group: Group, scales: DType, packing: &'static str) -> Grid {
     Grid {
         name,
         version: 1,
         bits: 4,
         codes: (-HIGH, HIGH),
-        group: Group::Columns(32),
-        has_bias: false,
-        scale_type: ScaleType::Fixed(scales),
+        group,
+        offset: Offset::None,
+        scale_type: ScaleType::Fixed(ScaleFormat::Normal(scales)),
         levels: uniform::levels,
         nearest: uniform::nearest::<{ -HIGH }, HIGH>,
         solver: "absmax",
-        packing: "offset-nibbles",
+        packing,
     }
 }
 
-/// The grids, by type of their scales.
-pub static GRIDS: [Grid; 2] = [blocks("int4-b32", DType::F16), blocks("int4-b32-f32", DType::F32)];
+/// The grids of a block size: scales as F16 and as F32.
+macro_rules! blocks {
+    ($($group:literal),*) => {
+        [
+            $(int4(concat!("int4-g", $group), Group::Columns($group), DType::F16, "offset-nibbles"),)*
+            $(int4(concat!("int4-g", $group, "-f32"), Group::Columns($group), DType::F32, "offset-nibbles"),)*
+            int4("int4-channel", Group::Row, DType::F32, "signed-nibbles"),
+        ]
+    };
+}
+
+/// The grids, by type of their scales and block size; last that with one scale per row.
+pub static GRIDS: [Grid; 11] = blocks!(16, 32, 64, 128, 256);

@@ -2,17 +2,22 @@
 
 use mc_tensor::dtype::DType;
 
-use crate::grids::grid::{Grid, Group};
+use crate::grids::grid::{Grid, Group, Offset};
+use crate::grids::scales::ScaleFormat;
 use crate::packings::packing::{PlaneRow, planes};
 
-/// Returns true if the grid has no bias and signed four-bit codes, an even number per group.
+/// Returns true if the grid has integers of four bits as codes, an even number per group, and no bias.
 pub(crate) fn accepts(grid: &Grid) -> bool {
-    let is_even = matches!(grid.group, Group::Columns(len) if len.is_multiple_of(2));
-    is_even && !grid.has_bias && grid.codes.0 >= -8 && grid.codes.1 <= 7
+    let is_even = match grid.group {
+        Group::Columns(len) => len.is_multiple_of(2),
+        Group::Row => true,
+    };
+    let is_float = grid.scale_dtype(DType::F32) == DType::U8;
+    is_even && grid.offset != Offset::Bias && grid.bits == 4 && !is_float
 }
 
 /// U8 `[rows, columns / 2]`, then the scales.
-pub(crate) fn planes_of(grid: &Grid, n_cols: usize, scales: DType) -> Vec<PlaneRow> {
+pub(crate) fn planes_of(grid: &Grid, n_cols: usize, scales: ScaleFormat) -> Vec<PlaneRow> {
     planes(PlaneRow { name: "weight", dtype: DType::U8, n_cols: n_cols / 2 }, grid, n_cols, scales)
 }
 

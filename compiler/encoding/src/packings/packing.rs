@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use mc_tensor::convert;
 use mc_tensor::dtype::DType;
 
-use crate::grids::grid::Grid;
+use crate::grids::grid::{Grid, Offset};
+use crate::grids::scales::ScaleFormat;
 use crate::solvers::solver::Solved;
 
 /// A layout of codes, scales and biases in planes.
@@ -18,12 +18,12 @@ pub struct Packing {
     pub version: u32,
     /// Returns true if it can store everything that the grid has.
     pub accepts: fn(&Grid) -> bool,
-    /// The planes of a tensor with this number of columns and this type of scales.
-    pub planes: fn(&Grid, usize, DType) -> Vec<PlaneRow>,
+    /// The planes of a tensor with this number of columns and this format of scales.
+    pub planes: fn(&Grid, usize, ScaleFormat) -> Vec<PlaneRow>,
     /// Writes a row into a row of each plane.
-    pub pack: fn(&Grid, &Solved, DType, &mut [&mut [u8]]),
+    pub pack: fn(&Grid, &Solved, ScaleFormat, &mut [&mut [u8]]),
     /// Reads a row from a row of each plane. Accepts any bytes, even those that no encoder writes.
-    pub unpack: fn(&Grid, &[&[u8]], DType, &mut Solved),
+    pub unpack: fn(&Grid, &[&[u8]], ScaleFormat, &mut Solved),
 }
 
 /// A row of a plane.
@@ -44,29 +44,53 @@ impl PlaneRow {
     }
 }
 
-/// The planes of most packings: codes, scales and, if the grid has them, biases.
-pub(crate) fn planes(codes: PlaneRow, grid: &Grid, n_cols: usize, scales: DType) -> Vec<PlaneRow> {
-    let of_groups = |name| PlaneRow { name, dtype: scales, n_cols: grid.n_groups(n_cols) };
+/// The planes of most packings: codes, scales and, if the grid has them, biases or zero points.
+pub(crate) fn planes(codes: PlaneRow, grid: &Grid, n_cols: usize, scales: ScaleFormat) -> Vec<PlaneRow> {
+    let n_groups = grid.n_groups(n_cols);
+    let of_groups = |name| PlaneRow { name, dtype: scales.dtype(), n_cols: n_groups };
     let mut planes = vec![codes, of_groups("scales")];
-    if grid.has_bias {
-        planes.push(of_groups("biases"));
+    match grid.offset {
+        Offset::None => {}
+        Offset::Bias => planes.push(of_groups("biases")),
+        Offset::ZeroPoint => {
+            let n_bytes = n_groups.div_ceil(grid.codes_per_byte());
+            planes.push(PlaneRow { name: "zero-points", dtype: DType::U8, n_cols: n_bytes });
+        }
     }
     planes
 }
 
-/// Writes scales and biases into the rows of [`planes`] after the first.
-pub(crate) fn pack_scales(row: &Solved, dtype: DType, planes: &mut [&mut [u8]]) {
-    convert::from_f32(dtype, &row.scales, planes[1]);
-    if let Some(biases) = planes.get_mut(2) {
-        convert::from_f32(dtype, &row.biases, biases);
+/// Writes scales, biases and zero points into the rows of [`planes`] after the first. Zero points of four bits share
+/// bytes, the first in the lower half; an odd last one has zeros above it.
+pub(crate) fn pack_groups(grid: &Grid, row: &Solved, scales: ScaleFormat, planes: &mut [&mut [u8]]) {
+    scales.write(&row.scales, planes[1]);
+    match grid.offset {
+        Offset::None => {}
+        Offset::Bias => scales.write(&row.biases, planes[2]),
+        Offset::ZeroPoint => {
+            let shared = row.zero_points.chunks(grid.codes_per_byte());
+            for (byte, points) in planes[2].iter_mut().zip(shared) {
+                *byte = points.iter().rev().fold(0, |byte, point| byte << 4 | *point as u8);
+            }
+        }
     }
 }
 
-/// Reads scales and biases from the rows of [`planes`] after the first.
-pub(crate) fn unpack_scales(planes: &[&[u8]], dtype: DType, row: &mut Solved) {
-    convert::to_f32(dtype, planes[1], &mut row.scales);
-    if let Some(biases) = planes.get(2) {
-        convert::to_f32(dtype, biases, &mut row.biases);
+/// Reads scales, biases and zero points from the rows of [`planes`] after the first.
+pub(crate) fn unpack_groups(grid: &Grid, planes: &[&[u8]], scales: ScaleFormat, row: &mut Solved) {
+    scales.read(planes[1], &mut row.scales);
+    match grid.offset {
+        Offset::None => {}
+        Offset::Bias => scales.read(planes[2], &mut row.biases),
+        Offset::ZeroPoint => {
+            let mask = ((1_u32 << grid.bits) - 1) as u8;
+            let shared = row.zero_points.chunks_mut(grid.codes_per_byte());
+            for (points, byte) in shared.zip(planes[2]) {
+                for (index, point) in points.iter_mut().enumerate() {
+                    *point = i32::from(byte >> (4 * index) & mask);
+                }
+            }
+        }
     }
 }
 

@@ -1,22 +1,18 @@
 //! `absmax`: the highest level represents the largest magnitude of a group, and each weight gets the nearest level. For
-//! grids without a bias.
+//! grids without a bias or zero point.
 //!
-//! `scale = max |w| / level(highest code)`, rounded to its stored type; codes are rounded with the result. A scale that
-//! would be zero is 1: the codes are zeros anyway, and some runtimes refuse scales of zero.
-
-use mc_tensor::convert;
-use mc_tensor::dtype::DType;
+//! `scale = max |w| / level(highest code)`, rounded to its stored format; codes are rounded with the result.
 
 use crate::codec::Importance;
-use crate::grids::grid::Grid;
-use crate::solvers::solver::{Solved, Solver, Weights};
+use crate::grids::grid::{Grid, Offset};
+use crate::solvers::solver::{Line, Solved, Solver, Weights};
 
 /// The solver.
 pub static SOLVER: Solver = Solver {
     name: "absmax",
     version: 1,
     importance: Importance::Ignored,
-    accepts: |grid| !grid.has_bias && grid.top() > 0.0,
+    accepts: |grid| grid.offset == Offset::None && grid.top() > 0.0,
     solve,
 };
 
@@ -24,16 +20,21 @@ pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     let top = grid.top();
     let mut scaled = vec![0.0; grid.group_len(weights.x.len())];
     solved.each_group(grid, weights, |mut group| {
-        let scale = scale(group.x, top, weights.scale_dtype);
-        group.set(grid, scale, 0.0, &mut scaled);
+        let scale = weights.scales.round(magnitude(group.x) / top);
+        group.set(grid, Line::through_zero(scale), &mut scaled);
     });
 }
 
-fn scale(x: &[f32], top: f32, dtype: DType) -> f32 {
-    let max = x.iter().fold(0.0_f32, |max, x| max.max(x.abs()));
-    let mut scale = [max / top];
-    convert::round_through(dtype, &mut scale);
-    if scale[0] == 0.0 { 1.0 } else { scale[0] }
+/// The largest magnitude, in lanes.
+fn magnitude(x: &[f32]) -> f32 {
+    let (whole, rest) = x.as_chunks::<8>();
+    let mut lanes = [0.0_f32; 8];
+    for x in whole {
+        for (lane, x) in lanes.iter_mut().zip(x) {
+            *lane = lane.max(x.abs());
+        }
+    }
+    lanes.iter().chain(rest).fold(0.0, |max, x| max.max(x.abs()))
 }
 
 #[cfg(test)]
@@ -41,10 +42,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scales_have_their_stored_precision() {
-        assert_eq!(scale(&[1.0, -14.0], 7.0, DType::F16), 2.0);
-        assert_eq!(scale(&[0.1], 7.0, DType::F16), convert::f16_to_f32(convert::f32_to_f16(0.1 / 7.0)));
-        assert_eq!(scale(&[0.0, -0.0], 7.0, DType::F16), 1.0);
-        assert_eq!(scale(&[1e-9], 7.0, DType::F16), 1.0);
+    fn the_magnitude_is_that_of_any_column() {
+        for column in 0..19 {
+            let mut x = [0.5; 19];
+            x[column] = -2.0;
+            assert_eq!(magnitude(&x), 2.0);
+        }
+        assert_eq!(magnitude(&[]), 0.0);
     }
 }

@@ -10,10 +10,10 @@
 use std::array;
 
 use mc_tensor::convert;
-use mc_tensor::dtype::DType;
 
-use crate::grids::grid::Grid;
-use crate::solvers::solver::{GroupMut, Solved, Weights};
+use crate::grids::grid::{Grid, Offset};
+use crate::grids::scales::ScaleFormat;
+use crate::solvers::solver::{GroupMut, Line, Solved, Weights};
 use crate::solvers::{absmax, nearest};
 
 /// The ranges to try, as fractions of the initial one. Picked by gut feeling: with few bits, outliers are best cut by
@@ -30,26 +30,18 @@ const N_LANES: usize = 8;
 
 /// Fills in a row. `weights.importance` weights the errors; without it all are equal.
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
-    if grid.has_bias {
-        nearest::solve(grid, weights, solved);
-    } else {
-        absmax::solve(grid, weights, solved);
+    match grid.offset {
+        Offset::None => absmax::solve(grid, weights, solved),
+        Offset::Bias | Offset::ZeroPoint => nearest::solve(grid, weights, solved),
     }
-    let mut search = Search::new(grid, weights.scale_dtype, grid.group_len(weights.x.len()));
+    let mut search = Search::new(grid, weights.scales, grid.group_len(weights.x.len()));
     solved.each_group(grid, weights, |group| search.improve(group));
-}
-
-/// Scale and bias of a group.
-#[derive(Clone, Copy)]
-struct Line {
-    scale: f32,
-    bias: f32,
 }
 
 /// The candidates for a group, with buffers.
 struct Search<'a> {
     grid: &'a Grid,
-    dtype: DType,
+    scales: ScaleFormat,
     importance: Vec<f32>,
     scaled: Vec<f32>,
     codes: Vec<i32>,
@@ -58,63 +50,75 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(grid: &'a Grid, dtype: DType, len: usize) -> Self {
+    fn new(grid: &'a Grid, scales: ScaleFormat, len: usize) -> Self {
         let (importance, scaled, levels) = (vec![1.0; len], vec![0.0; len], vec![0.0; len]);
-        Self { grid, dtype, importance, scaled, codes: vec![0; len], fitted_codes: vec![0; len], levels }
+        Self { grid, scales, importance, scaled, codes: vec![0; len], fitted_codes: vec![0; len], levels }
     }
 
-    fn improve(&mut self, group: GroupMut<'_>) {
-        let GroupMut { x, importance, codes, scale, bias } = group;
-        if let Some(importance) = importance {
+    fn improve(&mut self, mut group: GroupMut<'_>) {
+        let x = group.x;
+        if let Some(importance) = group.importance {
             self.importance.copy_from_slice(importance);
         }
-        let plain = Line { scale: *scale, bias: *bias };
-        let mut best = plain.rounded(self.dtype);
-        self.codes.copy_from_slice(codes);
+        let plain = group.line();
+        let Some(mut best) = self.rounded(plain) else { return };
+        self.codes.copy_from_slice(group.codes);
         let mut least = self.error(x, best);
         let center = center(self.grid, x);
         self.fitted_codes.fill(i32::MIN);
         for share in SHARES {
-            let mut line = plain.narrowed(1.0 + share as f32 / STEPS, center, self.grid.has_bias);
+            let mut line = narrowed(plain, 1.0 + share as f32 / STEPS, center);
             for _ in 0..N_FITS {
                 self.round(x, line);
                 // The same codes have the same fit, which was already tried.
-                let Some(fitted) = (self.codes != self.fitted_codes).then(|| self.fit(x)).flatten() else {
+                let fitted = (self.codes != self.fitted_codes).then(|| self.fit(x)).flatten();
+                let Some(rounded) = fitted.and_then(|fitted| self.rounded(fitted)) else {
                     break;
                 };
-                line = fitted.rounded(self.dtype);
-                if !line.is_usable() {
-                    break;
-                }
+                line = rounded;
                 self.round(x, line);
                 let found = self.error(x, line);
                 if found < least {
                     (best, least) = (line, found);
-                    codes.copy_from_slice(&self.codes);
+                    group.codes.copy_from_slice(&self.codes);
                 }
             }
         }
-        (*scale, *bias) = (best.scale, best.bias);
+        group.set_line(best);
     }
 
     fn round(&mut self, x: &[f32], line: Line) {
-        for (scaled, x) in self.scaled.iter_mut().zip(x) {
-            *scaled = (x - line.bias) / line.scale;
+        line.round(self.grid, x, &mut self.scaled, &mut self.codes);
+    }
+
+    /// The line with its numbers as stored; `None` if they are not usable.
+    fn rounded(&self, line: Line) -> Option<Line> {
+        if !line.scale.is_finite() || !line.bias.is_finite() {
+            return None;
         }
-        (self.grid.nearest)(&self.scaled, &mut self.codes);
+        if self.grid.offset == Offset::Bias {
+            let mut both = [line.scale, line.bias];
+            convert::round_through(self.scales.dtype(), &mut both);
+            let line = Line { scale: both[0], bias: both[1], ..line };
+            return (both[0] != 0.0 && both[0].is_finite() && both[1].is_finite()).then_some(line);
+        }
+        let scale = if line.scale > 0.0 { self.scales.round(line.scale) } else { 0.0 };
+        (scale > 0.0).then_some(Line { scale, ..line })
     }
 
     /// The weighted squared error of the codes.
     fn error(&mut self, x: &[f32], line: Line) -> f64 {
         (self.grid.levels)(&self.codes, &mut self.levels);
         let [error] = sums(x, &self.levels, &self.importance, |x, level, weight| {
-            let difference = f64::from(line.scale * level + line.bias) - f64::from(x);
+            let decoded = line.scale * (level - line.zero_point) + line.bias;
+            let difference = f64::from(decoded) - f64::from(x);
             [weight * difference * difference]
         });
         error
     }
 
-    /// Scale and bias with the least weighted squared error for the codes; `None` if they are not determined.
+    /// The line with the least weighted squared error for the codes; `None` if it is not determined. A zero point is the
+    /// code nearest to that of the best line with a bias.
     fn fit(&mut self, x: &[f32]) -> Option<Line> {
         self.fitted_codes.copy_from_slice(&self.codes);
         (self.grid.levels)(&self.codes, &mut self.levels);
@@ -122,43 +126,39 @@ impl<'a> Search<'a> {
             let (x, q) = (f64::from(x), f64::from(level));
             [weight, weight * q, weight * q * q, weight * x, weight * x * q]
         });
-        if !self.grid.has_bias {
-            return (wqq > 0.0).then(|| Line { scale: (wxq / wqq) as f32, bias: 0.0 });
+        if self.grid.offset == Offset::None {
+            return (wqq > 0.0).then(|| Line::through_zero((wxq / wqq) as f32));
         }
         let determinant = w * wqq - wq * wq;
         // If all codes are equal, only a rounding error remains, which may be negative.
-        (determinant > 1e-9 * w * wqq).then(|| Line {
-            scale: ((w * wxq - wq * wx) / determinant) as f32,
-            bias: ((wqq * wx - wq * wxq) / determinant) as f32,
-        })
+        if determinant <= 1e-9 * w * wqq {
+            return None;
+        }
+        let (scale, bias) = ((w * wxq - wq * wx) / determinant, (wqq * wx - wq * wxq) / determinant);
+        if self.grid.offset == Offset::Bias {
+            return Some(Line { scale: scale as f32, bias: bias as f32, zero_point: 0.0 });
+        }
+        let zero = (-bias / scale).round_ties_even().clamp(0.0, f64::from(self.grid.codes.1));
+        // The sums with the levels less the zero point.
+        let (xq, qq) = (wxq - zero * wx, wqq - 2.0 * zero * wq + zero * zero * w);
+        let scale = (xq / qq) as f32;
+        (qq > 0.0).then_some(Line { scale, bias: 0.0, zero_point: zero as f32 })
     }
 }
 
-impl Line {
-    /// Rounded to the stored type.
-    fn rounded(self, dtype: DType) -> Self {
-        let mut both = [self.scale, self.bias];
-        convert::round_through(dtype, &mut both);
-        Self { scale: both[0], bias: both[1] }
-    }
-
-    /// The levels contracted around the center of the weights.
-    fn narrowed(self, share: f32, center: f32, has_bias: bool) -> Self {
-        let bias = if has_bias { center + (self.bias - center) * share } else { 0.0 };
-        Self { scale: self.scale * share, bias }
-    }
-
-    fn is_usable(self) -> bool {
-        self.scale != 0.0 && self.scale.is_finite() && self.bias.is_finite()
-    }
+/// The levels contracted around the center of the weights.
+fn narrowed(line: Line, share: f32, center: f32) -> Line {
+    // Zero on a grid without a bias.
+    let bias = if line.bias == 0.0 { 0.0 } else { center + (line.bias - center) * share };
+    Line { scale: line.scale * share, bias, ..line }
 }
 
 /// The middle between the smallest and the largest weight; zero on a grid without a bias.
 fn center(grid: &Grid, x: &[f32]) -> f32 {
-    if !grid.has_bias {
+    if grid.offset != Offset::Bias {
         return 0.0;
     }
-    let (lo, hi) = x.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), x| (lo.min(*x), hi.max(*x)));
+    let (lo, hi) = nearest::range(x);
     0.5 * lo + 0.5 * hi
 }
 

@@ -4,10 +4,9 @@
 
 use std::fmt;
 
-use mc_tensor::dtype::DType;
-
 use crate::codec::Importance;
-use crate::grids::grid::Grid;
+use crate::grids::grid::{Grid, Offset};
+use crate::grids::scales::ScaleFormat;
 
 /// A way to choose codes, scales and biases.
 pub struct Solver {
@@ -30,8 +29,8 @@ pub struct Weights<'a> {
     pub x: &'a [f32],
     /// One importance weight per column, at least zero, if any.
     pub importance: Option<&'a [f32]>,
-    /// Type in which scales and biases are stored.
-    pub scale_dtype: DType,
+    /// Format in which scales and biases are stored.
+    pub scales: ScaleFormat,
 }
 
 /// A row as codes. The packing rounds scales and biases to their type.
@@ -43,6 +42,8 @@ pub struct Solved {
     pub scales: Vec<f32>,
     /// One bias per group; empty on a grid without biases.
     pub biases: Vec<f32>,
+    /// One zero point per group, a code; empty on a grid without zero points.
+    pub zero_points: Vec<i32>,
 }
 
 /// One group of a row, to fill in.
@@ -53,18 +54,62 @@ pub(crate) struct GroupMut<'a> {
     pub(crate) scale: &'a mut f32,
     /// Unused if the grid has no bias.
     pub(crate) bias: &'a mut f32,
+    /// Unused if the grid has no zero point.
+    pub(crate) zero_point: &'a mut i32,
+}
+
+/// Scale, bias and zero point of a group: `w ~= scale * (level - zero point) + bias`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Line {
+    pub(crate) scale: f32,
+    /// Zero if the grid has none.
+    pub(crate) bias: f32,
+    /// Zero if the grid has none.
+    pub(crate) zero_point: f32,
+}
+
+impl Line {
+    /// Without a bias and zero point.
+    pub(crate) fn through_zero(scale: f32) -> Self {
+        Self { scale, bias: 0.0, zero_point: 0.0 }
+    }
+
+    /// Writes the nearest code of each weight.
+    ///
+    /// * `scaled`: a buffer of the same length
+    pub(crate) fn round(self, grid: &Grid, x: &[f32], scaled: &mut [f32], codes: &mut [i32]) {
+        if self.scale == 0.0 {
+            codes.fill(0);
+            return;
+        }
+        for (scaled, x) in scaled.iter_mut().zip(x) {
+            *scaled = (x - self.bias) / self.scale;
+        }
+        // Adding zero would lose the sign of minus zero, which is a code of some grids.
+        if self.zero_point != 0.0 {
+            scaled.iter_mut().for_each(|scaled| *scaled += self.zero_point);
+        }
+        (grid.nearest)(scaled, codes);
+    }
 }
 
 impl GroupMut<'_> {
-    /// Sets scale, bias and the nearest codes.
+    /// Sets scale, bias, zero point and the nearest codes.
     ///
     /// * `scaled`: a buffer of the same length
-    pub(crate) fn set(&mut self, grid: &Grid, scale: f32, bias: f32, scaled: &mut [f32]) {
-        (*self.scale, *self.bias) = (scale, bias);
-        for (scaled, x) in scaled.iter_mut().zip(self.x) {
-            *scaled = (x - bias) / scale;
-        }
-        (grid.nearest)(scaled, self.codes);
+    pub(crate) fn set(&mut self, grid: &Grid, line: Line, scaled: &mut [f32]) {
+        self.set_line(line);
+        line.round(grid, self.x, scaled, self.codes);
+    }
+
+    /// Sets scale, bias and zero point, not the codes.
+    pub(crate) fn set_line(&mut self, line: Line) {
+        (*self.scale, *self.bias, *self.zero_point) = (line.scale, line.bias, line.zero_point as i32);
+    }
+
+    /// The scale, bias and zero point that are set.
+    pub(crate) fn line(&self) -> Line {
+        Line { scale: *self.scale, bias: *self.bias, zero_point: *self.zero_point as f32 }
     }
 }
 
@@ -72,8 +117,13 @@ impl Solved {
     /// Creates an empty row of this grid.
     pub fn new(grid: &Grid, n_cols: usize) -> Self {
         let n_groups = grid.n_groups(n_cols);
-        let n_biases = if grid.has_bias { n_groups } else { 0 };
-        Self { codes: vec![0; n_cols], scales: vec![0.0; n_groups], biases: vec![0.0; n_biases] }
+        let n_if = |offset| if grid.offset == offset { n_groups } else { 0 };
+        Self {
+            codes: vec![0; n_cols],
+            scales: vec![0.0; n_groups],
+            biases: vec![0.0; n_if(Offset::Bias)],
+            zero_points: vec![0; n_if(Offset::ZeroPoint)],
+        }
     }
 
     /// Writes the numbers that the codes represent.
@@ -89,8 +139,10 @@ impl Solved {
         (grid.levels)(&self.codes, out);
         for (group, out) in out.chunks_exact_mut(group_len).enumerate() {
             let (scale, bias) = (self.scales[group], self.biases.get(group).copied().unwrap_or(0.0));
-            for level in out {
-                *level = scale * *level + bias;
+            if let Some(zero_point) = self.zero_points.get(group) {
+                out.iter_mut().for_each(|level| *level = scale * (*level - *zero_point as f32));
+            } else {
+                out.iter_mut().for_each(|level| *level = scale * *level + bias);
             }
         }
     }
@@ -109,9 +161,10 @@ impl Solved {
         let groups = weights.x.chunks_exact(len).zip(self.codes.chunks_exact_mut(len));
         for (group, (x, codes)) in groups.enumerate() {
             let importance = weights.importance.map(|importance| &importance[group * len..][..len]);
-            let mut unread = 0.0;
-            let bias = self.biases.get_mut(group).unwrap_or(&mut unread);
-            fill(GroupMut { x, importance, codes, scale: &mut self.scales[group], bias });
+            let (mut no_bias, mut no_zero_point) = (0.0, 0);
+            let bias = self.biases.get_mut(group).unwrap_or(&mut no_bias);
+            let zero_point = self.zero_points.get_mut(group).unwrap_or(&mut no_zero_point);
+            fill(GroupMut { x, importance, codes, scale: &mut self.scales[group], bias, zero_point });
         }
     }
 }

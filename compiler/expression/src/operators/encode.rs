@@ -108,7 +108,7 @@ mod tests {
 
     pub(super) fn draw(draw: &mut Draw, shape: &[u64]) -> Option<TensorExpr> {
         draw.is_wild().then(|| {
-            let name = draw.one_of(&["affine-4-g64", "int4-b32:weighted:signed-nibbles", "int8-channel"]);
+            let name = draw.one_of(&["affine-4-g64", "int4-g32:weighted:signed-nibbles", "int8-channel"]);
             let encoding = name.parse().expect("the name of an encoding");
             let importance = (draw.below(2) == 0).then(|| draw.below(1 << 32) as usize);
             let versions = [draw.any() as u32, draw.any() as u32, draw.any() as u32];
@@ -122,8 +122,8 @@ mod tests {
         let encode = |name: &str, importance| Encode::new(name.parse().unwrap(), importance, of());
         let plain = TensorExpr::new(encode("affine-4-g64", None));
         assert_eq!(plain.to_string(), "encode(affine-4-g64@1, nearest@1, mlx@1, load($0, BF16, [4, 64]))");
-        let weighted = TensorExpr::new(encode("int4-b32:weighted", Some(1)));
-        let text = "encode(int4-b32@1, weighted@1, offset-nibbles@1, $1, load($0, BF16, [4, 64]))";
+        let weighted = TensorExpr::new(encode("int4-g32:weighted", Some(1)));
+        let text = "encode(int4-g32@1, weighted@1, offset-nibbles@1, $1, load($0, BF16, [4, 64]))";
         assert_eq!(weighted.to_string(), text);
         assert_eq!((weighted.n_inputs(), weighted.shape()), (2, vec![4, 64]));
         assert_eq!(TensorExpr::parse(text).unwrap(), weighted);
@@ -144,10 +144,10 @@ mod tests {
             TensorExpr::parse(&format!("encode({parts}, load($0, BF16, [4, 64]))")).unwrap_err().to_string()
         };
         let unsuited = "expected a solver and a packing before this that support the grid, found ";
-        assert!(refusal("int4-b32@1, nearest@1, offset-nibbles@1").contains(unsuited));
-        assert!(refusal("int4-b32@1, absmax@1, mlx@1").contains(unsuited));
-        assert!(refusal("int5-b32@1, absmax@1, mlx@1").contains("a grid such as `affine-4-g64`"));
-        assert!(refusal("int4-b32@1, best@1, mlx@1").contains("a solver such as `nearest`"));
-        assert!(refusal("int4-b32").contains("`@` and a version"));
+        assert!(refusal("int4-g32@1, nearest@1, offset-nibbles@1").contains(unsuited));
+        assert!(refusal("int4-g32@1, absmax@1, mlx@1").contains(unsuited));
+        assert!(refusal("int5-g32@1, absmax@1, mlx@1").contains("a grid such as `affine-4-g64`"));
+        assert!(refusal("int4-g32@1, best@1, mlx@1").contains("a solver such as `nearest`"));
+        assert!(refusal("int4-g32").contains("`@` and a version"));
     }
 }

@@ -84,7 +84,7 @@ fn tensors(decoder: &Decoder) -> Vec<(ModelTensor, Tensor)> {
 }
 
 fn int4() -> Encoding {
-    "int4-b32".parse().unwrap()
+    "int4-g32".parse().unwrap()
 }
 
 /// A tensor as the file holds it, and the bytes of its planes: matrices in int4, vectors as they are.
