@@ -35,10 +35,7 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
     ("mc-family", &["mc-decoder", "mc-graph", "mc-tensor"]),
     ("mc-exporter", &["mc-digest", "mc-encoding", "mc-decoder", "mc-graph", "mc-tensor"]),
     ("mc-gguf", &["mc-encoding", "mc-decoder", "mc-exporter", "mc-graph", "mc-tensor"]),
-    (
-        "mc-mlx",
-        &["mc-encoding", "mc-decoder", "mc-exporter", "mc-graph", "mc-safetensors", "mc-tensor"],
-    ),
+    ("mc-mlx", &["mc-encoding", "mc-decoder", "mc-exporter", "mc-graph", "mc-safetensors", "mc-tensor"]),
     ("mc-safetensors", &["mc-tensor"]),
     ("mc-expression", &["mc-encoding", "mc-tensor"]),
     ("mc-ir", &["mc-digest"]),

@@ -9,6 +9,7 @@ use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
+use crate::ship::export::Export;
 use crate::ship::group::Group;
 use crate::ship::model::Model;
 use crate::source::adapter::Adapter;
@@ -30,6 +31,7 @@ pub static RULES: &[&dyn Rule] = &[
     &AdapterGguf,
     &Gate,
     &Device,
+    &Export,
     &Bundle,
     &Model,
     &Group,

@@ -2,9 +2,10 @@
 //! in `export` and a row here.
 
 use mc_encoding::codecs;
+use mc_ir::rule::Rule;
 use mc_ir::schema::NodeSchema;
 
-use crate::export::gguf;
+use crate::export::gguf::{self, Gguf};
 use crate::export::gguf_split::MAX_FILE_SIZE;
 use crate::quantize::type_rules;
 
@@ -18,8 +19,12 @@ pub(crate) struct Format {
     pub(crate) types: fn() -> Vec<&'static str>,
     /// The attributes that `model` passes on, besides `model`, `quantize`, `imatrix` and those of every rule.
     pub(crate) attributes: &'static [&'static NodeSchema],
-    /// True if the format has a default for `quantize`.
+    /// True if its rule has a default for `quantize`.
     pub(crate) has_default: bool,
+    /// The encoding of an export whose format a device selects, if the rule has no default.
+    pub(crate) default: Option<&'static str>,
+    /// Its rule.
+    pub(crate) rule: &'static dyn Rule,
 }
 
 /// Every format, in the order of the manual.
@@ -36,6 +41,8 @@ pub(crate) static FORMATS: &[Format] = &[Format {
         &MAX_FILE_SIZE,
     ],
     has_default: false,
+    default: Some("Q4_K_M"),
+    rule: &Gguf,
 }];
 
 /// The format with this name.
