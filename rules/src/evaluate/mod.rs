@@ -25,5 +25,7 @@ pub mod runtime;
 #[cfg(test)]
 mod toy_gate;
 #[cfg(test)]
+mod toy_written;
+#[cfg(test)]
 mod two_models;
 pub mod verdict;

@@ -53,7 +53,7 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "NAME", value_parser = backend)]
     pub(crate) backend: Option<String>,
 
-    /// Python interpreter with the runtimes of formats, for the gate `runtime-parity` [default: none; these checks are
+    /// Python interpreter with the runtimes of formats, for `runtime-parity` in gates [default: none, so these checks do
     /// not run]
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) runtime_python: Option<PathBuf>,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use mc_ir::action::ActionError;
@@ -32,7 +32,8 @@ pub(crate) struct Limits {
 pub(crate) struct Process {
     child: Child,
     lines: Receiver<std::io::Result<String>>,
-    stderr: Arc<Mutex<Vec<u8>>>,
+    /// The end of its stderr, and the thread that reads it.
+    stderr: (Arc<Mutex<Vec<u8>>>, JoinHandle<()>),
     limits: Limits,
 }
 
@@ -75,8 +76,12 @@ impl Process {
         });
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let (kept, source) = (Arc::clone(&stderr), child.stderr.take());
-        thread::spawn(move || source.map(|source| keep_end(source, &kept)));
-        Ok(Self { child, lines, stderr, limits })
+        let reader = thread::spawn(move || {
+            if let Some(source) = source {
+                keep_end(source, &kept);
+            }
+        });
+        Ok(Self { child, lines, stderr: (stderr, reader), limits })
     }
 
     /// Waits for the next line; `None` if there is none.
@@ -106,19 +111,19 @@ impl Process {
 
     /// Describes the end of a process that has written its last line.
     pub(crate) fn ending(&mut self) -> String {
-        // It may have closed its stdout long before its end.
-        let start = Instant::now();
+        let (stderr, reader) = &self.stderr;
+        // It may have closed its stdout long before its end, and a process that it started may keep its stderr open.
+        let end = Instant::now() + Duration::from_secs(5);
         let status = loop {
             match self.child.try_wait() {
-                Ok(None) if start.elapsed() < Duration::from_secs(5) => {
-                    thread::sleep(Duration::from_millis(5))
-                }
-                Ok(None) => break "it did not end".to_owned(),
+                Ok(Some(status)) if reader.is_finished() => break format!("it ended with {status}"),
+                Ok(_) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
                 Ok(Some(status)) => break format!("it ended with {status}"),
+                Ok(None) => break "it did not end".to_owned(),
                 Err(error) => break format!("it cannot be waited for: {error}"),
             }
         };
-        let stderr = self.stderr.lock().unwrap_or_else(PoisonError::into_inner);
+        let stderr = stderr.lock().unwrap_or_else(PoisonError::into_inner);
         let text = String::from_utf8_lossy(&stderr);
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
         last.map_or(status.clone(), |line| format!("{status}: {}", line.trim()))

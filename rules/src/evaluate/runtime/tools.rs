@@ -100,7 +100,11 @@ static PYTHON: OnceLock<Python> = OnceLock::new();
 
 /// Selects the interpreter of this process, before anything is analyzed; returns false if one was selected before.
 pub fn choose(python: &Path) -> bool {
-    PYTHON.set(Python { path: python.to_owned(), found: OnceLock::new() }).is_ok()
+    // The runtime has another current folder. A name without a folder is looked up in `PATH`.
+    let is_name = python.components().count() == 1 && !python.starts_with(".");
+    let path = if is_name { None } else { std::path::absolute(python).ok() };
+    let path = path.unwrap_or_else(|| python.to_owned());
+    PYTHON.set(Python { path, found: OnceLock::new() }).is_ok()
 }
 
 /// Finds the runtime of a format.
