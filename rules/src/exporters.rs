@@ -10,9 +10,11 @@ use mc_exporter::exporter::Exporter;
 use mc_exporter::format_error::FormatError;
 use mc_exporter::model_file::ModelFile;
 use mc_gguf::exporter::GgufExporter;
+use mc_mlx::exporter::MlxExporter;
+use mc_onnx::exporter::OnnxExporter;
 
 /// Every format, in the order of the manual.
-pub static EXPORTERS: &[&dyn Exporter] = &[&GgufExporter];
+pub static EXPORTERS: &[&dyn Exporter] = &[&GgufExporter, &MlxExporter, &OnnxExporter];
 
 /// Returns the format with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Exporter> {

@@ -7,6 +7,8 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::mlx::Mlx;
+use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
 use crate::ship::export::Export;
@@ -29,6 +31,8 @@ pub static RULES: &[&dyn Rule] = &[
     &Imatrix,
     &Gguf,
     &AdapterGguf,
+    &Mlx,
+    &Onnx,
     &Gate,
     &Device,
     &Export,

@@ -7,6 +7,9 @@ use mc_ir::schema::NodeSchema;
 
 use crate::export::gguf::{self, Gguf};
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::mlx::{self, Mlx};
+use crate::export::onnx::{self, Onnx};
+use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::quantize::type_rules;
 
 /// A format, as `model` uses it.
@@ -28,22 +31,58 @@ pub(crate) struct Format {
 }
 
 /// Every format, in the order of the manual.
-pub(crate) static FORMATS: &[Format] = &[Format {
-    name: gguf::NAME,
-    quantizations: gguf::recipes_and_copy,
-    types: codecs::names,
-    attributes: &[
-        &type_rules::TENSOR_TYPE,
-        &type_rules::TENSOR_TYPES,
-        &type_rules::OUTPUT_TYPE,
-        &type_rules::EMBEDDING_TYPE,
-        &type_rules::PURE,
-        &MAX_FILE_SIZE,
-    ],
-    has_default: false,
-    default: Some("Q4_K_M"),
-    rule: &Gguf,
-}];
+pub(crate) static FORMATS: &[Format] = &[
+    Format {
+        name: gguf::NAME,
+        quantizations: gguf::recipes_and_copy,
+        types: codecs::names,
+        attributes: &[
+            &type_rules::TENSOR_TYPE,
+            &type_rules::TENSOR_TYPES,
+            &type_rules::OUTPUT_TYPE,
+            &type_rules::EMBEDDING_TYPE,
+            &type_rules::PURE,
+            &MAX_FILE_SIZE,
+        ],
+        has_default: false,
+        default: Some("Q4_K_M"),
+        rule: &Gguf,
+    },
+    Format {
+        name: mlx::NAME,
+        quantizations: mlx::words,
+        types: mlx::words,
+        attributes: &[
+            &mlx::TENSOR_TYPE,
+            &mlx::OUTPUT_TYPE,
+            &mlx::EMBEDDING_TYPE,
+            &SOLVER,
+            &mlx::DTYPE,
+            &mlx::SHORT_CONTEXT,
+            &ALLOW,
+        ],
+        has_default: true,
+        default: None,
+        rule: &Mlx,
+    },
+    Format {
+        name: onnx::NAME,
+        quantizations: onnx::words,
+        types: onnx::words,
+        attributes: &[
+            &type_rules::TENSOR_TYPE,
+            &type_rules::OUTPUT_TYPE,
+            &type_rules::EMBEDDING_TYPE,
+            &SOLVER,
+            &CONTEXT,
+            &ALLOW,
+            &onnx::ACCURACY_LEVEL,
+        ],
+        has_default: true,
+        default: None,
+        rule: &Onnx,
+    },
+];
 
 /// The format with this name.
 pub(crate) fn by_name(name: &str) -> Option<&'static Format> {
