@@ -271,6 +271,11 @@ impl ActionContext for Running<'_> {
 }
 
 impl Bytes {
+    /// The context of an action with these inputs.
+    pub(crate) fn running<'a>(&'a self, inputs: &'a [Input]) -> impl ActionContext + 'a {
+        Running(self, inputs)
+    }
+
     /// Runs an action and stores its output under this name.
     pub(crate) fn run(&mut self, action: &dyn Action, inputs: &[Input], output: &str) {
         let outputs = action.run(&Running(self, inputs)).unwrap();
