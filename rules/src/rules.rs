@@ -8,8 +8,11 @@ use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
 use crate::export::litert::Litert;
+use crate::export::mlx::Mlx;
+use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
+use crate::ship::export::Export;
 use crate::ship::group::Group;
 use crate::ship::model::Model;
 use crate::source::adapter::Adapter;
@@ -29,9 +32,12 @@ pub static RULES: &[&dyn Rule] = &[
     &Imatrix,
     &Gguf,
     &AdapterGguf,
+    &Mlx,
+    &Onnx,
     &Litert,
     &Gate,
     &Device,
+    &Export,
     &Bundle,
     &Model,
     &Group,

@@ -59,7 +59,8 @@ fn windows(model: &ModelDescription<'_>, config: &mut JsonText) {
     match class.windows {
         Windows::Ignored => {}
         Windows::Pattern => {
-            if let Some(pattern) = class::pattern(model.decoder).filter(|pattern| *pattern != DEFAULT_PATTERN) {
+            if let Some(pattern) = class::pattern(model.decoder).filter(|pattern| *pattern != DEFAULT_PATTERN)
+            {
                 set_missing(config, "sliding_window_pattern", pattern.to_string());
             }
         }

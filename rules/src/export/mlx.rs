@@ -14,10 +14,10 @@ use crate::export::planned_export::{ALLOW, IMATRIX, PlannedExport, SOLVER};
 use crate::quantize::encoding_rules;
 
 /// The rule's name.
-pub const NAME: &str = mc_mlx::exporter::NAME;
+pub(crate) const NAME: &str = mc_mlx::exporter::NAME;
 
 /// The `mlx` rule.
-pub struct Mlx;
+pub(crate) struct Mlx;
 
 static EXPORT: PlannedExport = PlannedExport { exporter: &MlxExporter, options: &[&DTYPE, &SHORT_CONTEXT] };
 

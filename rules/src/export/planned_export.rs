@@ -209,10 +209,12 @@ impl PlannedExport {
             let own = Selected { quantization: default, place: place_of(record, encoding_rules::QUANTIZE) };
             let selected = if is_matrix(&tensor) { *of_matrices.next().unwrap_or(&own) } else { own };
             let shape = tensor.expression.shape();
+            // A merged weight is computed in F32, and stored as the checkpoint stores it.
+            let stored = model.weight(tensor.tensor).map(|weight| weight.dtype);
             let unencoded = UnencodedTensor {
                 tensor: tensor.tensor,
                 name: name(tensor),
-                dtype: tensor.expression.element_type(),
+                dtype: stored.unwrap_or_else(|| tensor.expression.element_type()),
                 shape: &shape,
             };
             let form = self.exporter.form(description, &unencoded, selected.quantization);

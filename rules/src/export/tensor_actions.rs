@@ -12,6 +12,7 @@ use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_exporter::refusal::Refusal;
 use mc_exporter::source_file::SourceFile;
 use mc_expression::expression::TensorExpr;
+use mc_expression::operators::cast::Cast;
 use mc_expression::operators::encode::Encode;
 use mc_expression::operators::literal::Literal;
 use mc_expression::operators::quantize::Quantize;
@@ -150,7 +151,14 @@ impl Planner<'_> {
         let expression = match form {
             _ if is_stored => of,
             StoredForm::Blocks(codec) => TensorExpr::new(Quantize::new(codec, importance, of)),
-            StoredForm::Planes { encoding, .. } => TensorExpr::new(Encode::new(*encoding, importance, of)),
+            StoredForm::Planes { encoding, weights } => {
+                let of = if of.element_type() == *weights {
+                    of
+                } else {
+                    TensorExpr::new(Cast { dtype: *weights, of })
+                };
+                TensorExpr::new(Encode::new(*encoding, importance, of))
+            }
         };
         let is_weighed = importance.is_some();
         let action = TensorAction { expression, form: *form, name: name.to_owned() };

@@ -5,6 +5,7 @@
 //! | `bundle` | `bundle` |
 //! | `device` | `device` |
 //! | `model` | `model`, which expands into other rules |
+//! | `export` | `export` |
 //! | `group` | `group` |
 //!
 //! The other files are the documents in a bundle and their data.
@@ -13,6 +14,7 @@ pub mod bundle;
 pub(crate) mod bundle_file;
 pub(crate) mod card_header;
 pub mod device;
+pub mod export;
 pub(crate) mod formats;
 pub mod group;
 pub(crate) mod layout;

@@ -15,7 +15,9 @@ use crate::calibrate::imatrix;
 use crate::evaluate::gate;
 use crate::evaluate::metrics::NODES;
 use crate::export::model_node::{MODEL, MODEL_NAME};
+use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::ship::bundle;
+use crate::ship::export;
 use crate::ship::formats::{self, FORMATS, Format};
 use crate::ship::group;
 use crate::ship::layout::LAYOUT;
@@ -35,9 +37,25 @@ pub(crate) struct Expansion {
 
 /// A format of the model with its attributes.
 struct Written {
-    format: &'static Format,
+    /// `None` if the device selects the format.
+    format: Option<&'static Format>,
     /// The node `format`, if there is one.
     own: Option<Record>,
+}
+
+/// The attributes that an export has whose format a device selects.
+static OF_ANY_FORMAT: [&NodeSchema; 3] = [&SOLVER, &CONTEXT, &ALLOW];
+
+impl Written {
+    /// The rule that writes it, which is also the end of its target's name.
+    fn rule(&self) -> &'static str {
+        self.format.map_or(export::NAME, |format| format.name)
+    }
+
+    /// The attributes that are passed on.
+    fn attributes(&self) -> &'static [&'static NodeSchema] {
+        self.format.map_or(&OF_ANY_FORMAT, |format| format.attributes)
+    }
 }
 
 impl Expansion {
@@ -73,7 +91,7 @@ impl Expansion {
         }
         let mut members = Vec::new();
         for written in &formats {
-            let member = format!("{name}-{}", written.format.name);
+            let member = format!("{name}-{}", written.rule());
             let bundle = self.bundle(&member, &record, written, merged.clone(), imatrix.clone());
             let owner = Some(self.target.label.clone());
             members.push(self.add(member, bundle::NAME, bundle, owner));
@@ -110,14 +128,17 @@ impl Expansion {
         merged: Vec<Record>,
         imatrix: Option<Record>,
     ) -> Record {
-        let Written { format, own } = written;
+        let own = &written.own;
         let mut children = vec![("model", merged), (QUANTIZE, attribute(record, own.as_ref(), QUANTIZE))];
         children.push((MODEL_NAME.name, record.children(MODEL_NAME.name).to_vec()));
         children.extend(of_steps(record));
         let of_format = |node: &&'static NodeSchema| (node.name, attribute(record, own.as_ref(), node.name));
-        children.extend(format.attributes.iter().map(of_format));
+        children.extend(written.attributes().iter().map(of_format));
         children.extend(imatrix.map(|imatrix| ("imatrix", vec![imatrix])));
-        let export = self.part(format!("{name}.{}", format.name), format.name, &children);
+        if written.format.is_none() {
+            children.push(("device", record.children("device").to_vec()));
+        }
+        let export = self.part(format!("{name}.{}", written.rule()), written.rule(), &children);
         let mut bundle = vec![
             (MODEL.name, vec![export.clone()]),
             ("device", record.children("device").to_vec()),
@@ -186,31 +207,37 @@ fn written_formats(record: &Record) -> Result<Vec<Written>, Vec<RuleError>> {
     for node in nodes {
         let Some(word) = node.argument() else { continue };
         let Some(format) = word.value.as_text().and_then(formats::by_name) else { continue };
-        if written.iter().any(|known| known.format.name == format.name) {
+        if written.iter().any(|known| known.rule() == format.name) {
             let message = format!("The format `{}` is named twice", format.name);
             return Err(vec![
                 RuleError::new(word.place, "model::format", message)
                     .help("Declare a second `model` for another encoding in this format"),
             ]);
         }
-        written.push(Written { format, own: Some(node.clone()) });
+        written.push(Written { format: Some(format), own: Some(node.clone()) });
     }
     Ok(written)
 }
 
-fn format_of_word(record: &Record) -> Result<&'static Format, Vec<RuleError>> {
+/// The only format that has the word of `quantize`; `None` if the device selects among several.
+fn format_of_word(record: &Record) -> Result<Option<&'static Format>, Vec<RuleError>> {
+    let has_device = record.child("device").is_some();
     let Some(placed) = record.value(QUANTIZE) else {
+        if has_device {
+            return Ok(None);
+        }
         let message = "The model names neither a `quantize` nor a `format`";
         return Err(vec![
             RuleError::new(record.place, "model::format", message)
-                .help("Write `quantize \"Q4_K_M\"` for a GGUF, or `format \"mlx\"`"),
+                .help("Write `quantize \"Q4_K_M\"` for a GGUF, or `format \"mlx\"`, or a `device`"),
         ]);
     };
     let word = placed.value.as_text().ok_or_else(Vec::new)?;
     let found: Vec<&Format> =
         FORMATS.iter().filter(|format| (format.quantizations)().contains(&word)).collect();
     match found.as_slice() {
-        [format] => Ok(format),
+        [format] => Ok(Some(format)),
+        [_, _, ..] if has_device => Ok(None),
         [] => Err(Vec::new()),
         several => {
             let names: Vec<String> =
@@ -225,7 +252,8 @@ fn format_of_word(record: &Record) -> Result<&'static Format, Vec<RuleError>> {
 }
 
 /// Checks that a format has the words that apply to it.
-fn check(record: &Record, Written { format, own }: &Written) -> Vec<RuleError> {
+fn check(record: &Record, written: &Written) -> Vec<RuleError> {
+    let Written { format: Some(format), own } = written else { return foreign_to_devices(record) };
     let mut errors = Vec::new();
     let mut of_word = |placed: &Placed<Value>, words: fn() -> Vec<&'static str>| {
         let Some(word) = placed.value.as_text() else { return };
@@ -255,6 +283,22 @@ fn check(record: &Record, Written { format, own }: &Written) -> Vec<RuleError> {
         errors.extend(foreign(own, format));
     }
     errors
+}
+
+/// Reports the attributes that need a named format.
+fn foreign_to_devices(record: &Record) -> Vec<RuleError> {
+    let of_formats = FORMATS.iter().flat_map(|format| format.attributes).map(|node| node.name);
+    let mut names: Vec<&str> =
+        of_formats.filter(|name| OF_ANY_FORMAT.iter().all(|node| node.name != *name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    let nodes = names.into_iter().filter_map(|name| Some((name, record.children(name).first()?)));
+    nodes
+        .map(|(name, node)| {
+            let message = format!("`{name}` needs a format, and the device selects it");
+            RuleError::new(node.place, "model::attribute", message).help("Add `format \"…\"`")
+        })
+        .collect()
 }
 
 /// Reports the attributes that a format does not have.
