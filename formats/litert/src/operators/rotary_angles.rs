@@ -3,8 +3,9 @@
 //! Tables have the numbers of Transformers on every device: an angle is the product of two 32-bit numbers, and its
 //! cosine is exact. Kernels that compute cosines of large angles are not, and on GPUs, angles have 16 bits.
 //!
-//! LongRoPE has two sets of frequencies. As in Transformers, a batch uses those for long contexts if its last position
-//! is beyond the original context; keys in the cache are not rotated again.
+//! LongRoPE has two sets of frequencies. As in Transformers, a batch uses those for long contexts if it goes beyond the
+//! original context; keys in the cache are not rotated again. LiteRT-LM leaves the last token of a prompt to `decode`,
+//! so a prompt has at least one token more than its batches.
 //!
 //! Divisors that are weights are not known when a file is written; then the cosines are computed.
 
@@ -50,10 +51,11 @@ fn long_bound(to: &Lowering<'_>, angles: &RotaryAngles) -> Option<u32> {
     }
 }
 
-/// True if the last position is beyond the original context, `[1]`.
+/// True if the batch and the tokens that follow it go beyond the original context, `[1]`.
 fn is_long(to: &mut Lowering<'_>, original_context: u32) -> Tensor {
     let last = to.last_position();
-    let bound = to.subgraph.integers(&[original_context as i32 - 1]);
+    let n_following = i32::from(to.is_prompt);
+    let bound = to.subgraph.integers(&[original_context as i32 - 1 - n_following]);
     to.compare(Code::Greater, &last, &bound)
 }
 
