@@ -7,6 +7,7 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::litert::Litert;
 use crate::export::mlx::Mlx;
 use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
@@ -33,6 +34,7 @@ pub static RULES: &[&dyn Rule] = &[
     &AdapterGguf,
     &Mlx,
     &Onnx,
+    &Litert,
     &Gate,
     &Device,
     &Export,

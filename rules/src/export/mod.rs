@@ -5,6 +5,7 @@
 //! | `gguf` | `gguf` |
 //! | `onnx` | `onnx` |
 //! | `adapter_gguf` | `adapter-gguf` |
+//! | `litert` | `litert` |
 //!
 //! The other files are their actions and parts.
 
@@ -15,6 +16,7 @@ pub(crate) mod container;
 pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
+pub mod litert;
 pub(crate) mod mlx;
 pub(crate) mod model_node;
 pub mod onnx;

@@ -21,6 +21,7 @@ use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::evaluate::metrics::NODES;
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::litert;
 use crate::export::mlx;
 use crate::export::model_node::MODEL_NAME;
 use crate::export::onnx;
@@ -133,6 +134,8 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &mlx::SHORT_CONTEXT, occurs: Occurs::Optional },
         ChildSchema { node: &onnx::ACTIVATIONS, occurs: Occurs::Optional },
         ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
+        ChildSchema { node: &litert::CONTAINER, occurs: Occurs::Optional },
+        ChildSchema { node: &litert::PREFILL, occurs: Occurs::Optional },
     ],
 };
 
