@@ -10,10 +10,12 @@ use mc_exporter::exporter::Exporter;
 use mc_exporter::format_error::FormatError;
 use mc_exporter::model_file::ModelFile;
 use mc_gguf::exporter::GgufExporter;
+use mc_litert::exporter::LitertExporter;
 use mc_mlx::exporter::MlxExporter;
+use mc_onnx::exporter::OnnxExporter;
 
 /// Every format, in the order of the manual.
-pub static EXPORTERS: &[&dyn Exporter] = &[&GgufExporter, &MlxExporter];
+pub static EXPORTERS: &[&dyn Exporter] = &[&GgufExporter, &MlxExporter, &OnnxExporter, &LitertExporter];
 
 /// Returns the format with this name.
 pub fn by_name(name: &str) -> Option<&'static dyn Exporter> {

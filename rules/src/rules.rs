@@ -7,7 +7,9 @@ use crate::calibrate::imatrix::Imatrix;
 use crate::evaluate::gate::Gate;
 use crate::export::adapter_gguf::AdapterGguf;
 use crate::export::gguf::Gguf;
+use crate::export::litert::Litert;
 use crate::export::mlx::Mlx;
+use crate::export::onnx::Onnx;
 use crate::ship::bundle::Bundle;
 use crate::ship::device::Device;
 use crate::ship::export::Export;
@@ -31,6 +33,8 @@ pub static RULES: &[&dyn Rule] = &[
     &Gguf,
     &AdapterGguf,
     &Mlx,
+    &Onnx,
+    &Litert,
     &Gate,
     &Device,
     &Export,

@@ -1,4 +1,4 @@
-//! The tables of attributes in `docs/rules/`: written from the schemas of the rules, so that their text stands once.
+//! The tables of the manual that come from code: the words of `quantize`, and the tables of attributes in `docs/rules/`: written from the schemas of the rules, so that their text stands once.
 //!
 //! A page holds a table between `<!-- attributes: PATH -->` and `<!-- /attributes -->`. PATH is the rule, or the rule and
 //! a child with attributes of its own, such as `gate/perplexity`. Attributes of a child that has no table of its own
@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use mc_ir::schema::{Arguments, ChildSchema, NodeSchema, Occurs, Presence, PropertySchema, ValueKind};
+use mc_rules::exporters::EXPORTERS;
 use mc_rules::rules::RULES;
 
 const HEAD: &str = "| attribute | written as | kind | default | meaning |\n|---|---|---|---|---|\n";
@@ -224,4 +225,43 @@ fn every_attribute_has_a_sentence() {
     let mut without = Vec::new();
     RULES.iter().for_each(|rule| check(rule.schema().name, rule.schema(), &mut without));
     assert!(without.is_empty(), "{}", without.join("\n"));
+}
+
+const QUANTIZATIONS: &str = "<!-- quantizations -->";
+const END_OF_QUANTIZATIONS: &str = "<!-- /quantizations -->";
+
+/// The words of all formats, each with the bits per weight that it takes in the formats that have it.
+fn quantizations() -> String {
+    let formats: Vec<_> = EXPORTERS.iter().filter(|exporter| !exporter.quantizations().is_empty()).collect();
+    let titles: Vec<&str> = formats.iter().map(|exporter| exporter.title()).collect();
+    let mut text =
+        format!("| word | {} | meaning |\n|---|{}\n", titles.join(" | "), "---|".repeat(titles.len() + 1));
+    let mut words: Vec<(&str, &str)> = Vec::new();
+    for quantization in formats.iter().flat_map(|exporter| exporter.quantizations()) {
+        if words.iter().all(|(word, _)| *word != quantization.name) {
+            words.push((quantization.name, quantization.doc));
+        }
+    }
+    for (word, doc) in words {
+        let bits = formats.iter().map(|exporter| {
+            let found = exporter.quantizations().iter().find(|known| known.name == word);
+            found.map_or("–".to_owned(), |known| format!("{}", known.bits_per_weight))
+        });
+        text.push_str(&format!("| `{word}` | {} | {doc} |\n", bits.collect::<Vec<_>>().join(" | ")));
+    }
+    text
+}
+
+#[test]
+fn the_table_of_quantizations_is_that_of_the_formats() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/quantization.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once(QUANTIZATIONS).unwrap();
+    let (_, after) = rest.split_once(END_OF_QUANTIZATIONS).unwrap();
+    let text = format!("{before}{QUANTIZATIONS}\n{}{END_OF_QUANTIZATIONS}{after}", quantizations());
+    if env::var_os("UPDATE_SUITE").is_some() {
+        fs::write(&path, text).unwrap();
+    } else {
+        assert_eq!(page, text, "`UPDATE_SUITE=1` writes the table");
+    }
 }

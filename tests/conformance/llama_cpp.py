@@ -5,26 +5,18 @@ usage: llama_cpp.py MC WORK_FOLDER
 
 import json
 import pathlib
-import subprocess
 import sys
 import urllib.request
 
 import xllamacpp
+
+from command import mc
 
 N_PROMPTS = 64
 N_TOP = 5
 # Targets, and the maximum difference of the likeliest token's log-probability from llama.cpp's. llama.cpp rounds
 # activations to 8 bits if weights are quantized and we do not, hence the wider bound.
 MODELS = [("//models:roadtrip-f16", 0.05), ("//models:roadtrip-q4km", 0.2)]
-
-
-def mc(binary, work, *arguments):
-    """A command's result as JSON."""
-    command = [binary, "--cache-dir", str(work / "cache"), "--output", "json", "--quiet", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}\n{done.stdout}{done.stderr}")
-    return json.loads(done.stdout)
 
 
 def gguf_of(binary, work, target):

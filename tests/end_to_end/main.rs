@@ -13,6 +13,7 @@ mod determinism;
 mod disk_full;
 mod divergence;
 mod fetching;
+mod formats;
 mod garbage;
 mod integrity;
 mod kinds;

@@ -150,6 +150,7 @@ impl Sandbox {
                 let bytes = fs::read(self.root.join(from));
                 bytes.and_then(|bytes| fs::write(self.root.join(to), bytes)).map(quiet).map_err(reported)
             }
+            ["chmod", "+x", path] => executable(&self.root.join(path)).map(quiet).map_err(reported),
             ["touch", path] => touch(&self.root.join(path)).map(quiet).map_err(reported),
             ["truncate", "-s", size, path] => {
                 let size = size.parse().map_err(|_| format!("`{size}` is no size"))?;
@@ -173,6 +174,11 @@ fn list(folder: &Path) -> std::io::Result<String> {
     }
     names.sort();
     Ok(names.concat())
+}
+
+fn executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
 }
 
 fn touch(path: &Path) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::error::ErrorKind;
 use clap::{Command, CommandFactory, FromArgMatches, Parser};
+use mc_rules::evaluate::runtime::tools;
 use mc_rules::inference::backends;
 use mc_syntax::terminal::{Markup, printable};
 use serde_json::json;
@@ -94,6 +95,10 @@ fn run(cli: Cli, streams: &Arc<Streams>) -> Exit {
     if let Some(name) = &cli.options.backend {
         let is_known = backends::choose(name);
         debug_assert!(is_known, "the option takes known names only");
+    }
+    if let Some(python) = &cli.options.runtime_python {
+        let is_first = tools::choose(python);
+        debug_assert!(is_first, "nothing was analyzed yet");
     }
     let invocation = Invocation { options: cli.options, streams: Arc::clone(streams), command };
     if let Some(format) =

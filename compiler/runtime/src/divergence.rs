@@ -31,7 +31,7 @@ use mc_tensor::math;
 pub const VERSION: u32 = 1;
 
 /// Number of positions for which both models hold logits; half as many as for a single model.
-const N_ROWS: usize = 32;
+pub(crate) const N_ROWS: usize = 32;
 
 /// Number of most likely tokens that count as agreement in the wider sense.
 const N_TOP: usize = 5;
@@ -84,13 +84,13 @@ pub fn divergence(
 
 /// One position: the model against the baseline.
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Comparison {
+pub(crate) struct Comparison {
     /// The KL divergence.
-    divergence: f64,
+    pub(crate) divergence: f64,
     /// Change in probability of the next token.
     delta_p: f64,
     /// Number of tokens that the model ranks above the baseline's most likely token.
-    rank: usize,
+    pub(crate) rank: usize,
 }
 
 /// Compares the positions from `first` on that have a next token.
@@ -118,7 +118,7 @@ fn compare_chunk(
 ///
 /// With `Z` the sum of `exp(logit)`, the divergence is `mean under b of (logit of b - logit of p) + ln Zp - ln Zb`, which
 /// needs one exponential for each token and model.
-fn compare(model: &[f32], baseline: &[f32], token: u32) -> Comparison {
+pub(crate) fn compare(model: &[f32], baseline: &[f32], token: u32) -> Comparison {
     let (ours, theirs) = (Softmax::of(model), Softmax::of(baseline));
     let differences = baseline.iter().zip(model).map(|(baseline, model)| {
         let logit = f64::from(*baseline);

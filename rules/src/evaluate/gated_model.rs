@@ -40,8 +40,8 @@ impl GatedModel<'_> {
     /// # Errors
     /// An error at the name if it is not such a dataset.
     pub(crate) fn dataset(&self, node: &Record, kind: DatasetKind) -> Result<DatasetInfo, Vec<RuleError>> {
+        let data = self.any_dataset(node)?;
         let on = label_property(node, ON.name).ok_or_else(Vec::new)?;
-        let data: DatasetInfo = self.provider(&on, "a `dataset`")?;
         if data.kind == kind {
             return Ok(data);
         }
@@ -51,6 +51,15 @@ impl GatedModel<'_> {
         };
         let message = format!("`{}` does not hold {expected}", on.value);
         Err(vec![RuleError::new(on.place, "gate::dataset", message)])
+    }
+
+    /// Returns the dataset that a node names, whatever its items are.
+    ///
+    /// # Errors
+    /// An error at the name if it is not a dataset.
+    pub(crate) fn any_dataset(&self, node: &Record) -> Result<DatasetInfo, Vec<RuleError>> {
+        let on = label_property(node, ON.name).ok_or_else(Vec::new)?;
+        self.provider(&on, "a `dataset`")
     }
 
     /// Returns a provider of the target that a node names.

@@ -1,8 +1,11 @@
 //! The table of metrics that gates support. To add one, write its file and list it here.
 
 pub(crate) mod accuracy;
+pub(crate) mod generation;
 pub(crate) mod kl;
+pub(crate) mod parity;
 pub(crate) mod perplexity;
+pub(crate) mod runtime_parity;
 pub(crate) mod size;
 pub(crate) mod tokenizer_fidelity;
 
@@ -10,8 +13,11 @@ use mc_ir::schema::ChildSchema;
 
 use crate::evaluate::metric::Row;
 use crate::evaluate::metrics::accuracy::Accuracy;
+use crate::evaluate::metrics::generation::Generation;
 use crate::evaluate::metrics::kl::Kl;
+use crate::evaluate::metrics::parity::Parity;
 use crate::evaluate::metrics::perplexity::Perplexity;
+use crate::evaluate::metrics::runtime_parity::RuntimeParity;
 use crate::evaluate::metrics::size::Size;
 use crate::evaluate::metrics::tokenizer_fidelity::TokenizerFidelity;
 
@@ -19,7 +25,10 @@ use crate::evaluate::metrics::tokenizer_fidelity::TokenizerFidelity;
 pub(crate) static METRICS: &[Row] = &[
     Row::of::<Perplexity>(),
     Row::of::<Kl>(),
+    Row::of::<Parity>(),
+    Row::of::<RuntimeParity>(),
     Row::of::<Accuracy>(),
+    Row::of::<Generation>(),
     Row::of::<TokenizerFidelity>(),
     Row::of::<Size>(),
 ];

@@ -23,7 +23,7 @@ use mc_family::tokenizer_files::TokenizerFiles;
 use mc_ir::action::{
     Action, ActionContext, ActionError, ActionKind, ActionNode, Artifact, Content, Input, Piece, Source,
 };
-use mc_ir::attribute::{Place, Record};
+use mc_ir::attribute::{Place, Placed, Record, Value};
 use mc_ir::label::{Label, PackageId};
 use mc_ir::origin::Origin;
 use mc_ir::output::{Output, Outputs};
@@ -33,16 +33,21 @@ use mc_tensor::dtype::DType;
 use mc_tensor::model_tensor::ModelTensor;
 use serde_json::json;
 
+use crate::evaluate::gated_model::GatedModel;
+use crate::evaluate::judge::Judge;
+use crate::evaluate::metric::Row;
+use crate::evaluate::verdict::{Check, Verdict};
 use crate::export::export_info::ExportInfo;
 use crate::exporters::EXPORTERS;
 use crate::source::dataset::{DatasetInfo, DatasetKind};
 use crate::source::model_info::{ModelFiles, ModelInfo, Weight};
 
-const TOKENIZER: &[u8] = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
+/// The tokenizer of the toy.
+pub(crate) const TOKENIZER: &[u8] = include_bytes!("../../../compiler/family/tests/data/tokenizer.json");
 const ITEMS: &str = "A boat at sea\nWhere is the hexagon?\n";
 
 /// Configuration of a family whose weights are equal in a file and in a checkpoint, so one model can be both.
-fn config() -> serde_json::Value {
+pub(crate) fn config() -> serde_json::Value {
     json!({
         "architectures": ["Qwen2ForCausalLM"],
         "hidden_act": "silu",
@@ -60,13 +65,13 @@ fn config() -> serde_json::Value {
 }
 
 /// A tensor of the toy model: its name, its shape, and its bytes.
-type Tensor = (Weight, Vec<u8>);
+pub(crate) type Tensor = (Weight, Vec<u8>);
 
 /// Returns the tensors of a toy model; each seed gives different numbers.
-fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
+pub(crate) fn tensors(decoder: &Decoder, seed: u32) -> Vec<Tensor> {
     let family = for_config(&config()).unwrap();
     let tensor = |needed: Needed| {
-        let name = needed.tensor.to_string();
+        let name = family.checkpoint_name(needed.tensor, None).unwrap();
         let n_elements = needed.shape.iter().product::<u64>() as u32;
         let number = |index: u32| (index + seed).wrapping_mul(2_654_435_761) >> 16;
         let bytes = (0..n_elements).flat_map(|index| (number(index) as f32 / 65536.0 - 0.5).to_le_bytes());
@@ -125,7 +130,7 @@ fn written(decoder: &Decoder, tensors: &[Tensor]) -> Vec<u8> {
 }
 
 /// An action that never runs here.
-struct Elsewhere;
+struct Elsewhere(Vec<String>);
 
 impl Action for Elsewhere {
     fn kind(&self) -> ActionKind {
@@ -137,7 +142,7 @@ impl Action for Elsewhere {
     }
 
     fn outputs(&self) -> Vec<String> {
-        ["model", "tensors.json", "items"].map(str::to_owned).to_vec()
+        self.0.clone()
     }
 
     fn describe(&self) -> String {
@@ -149,8 +154,10 @@ impl Action for Elsewhere {
     }
 }
 
-fn artifact(output: &str) -> Artifact {
-    ActionNode::new(label("elsewhere"), Box::new(Elsewhere), Vec::new()).artifact(output)
+/// An artifact with this name.
+pub(crate) fn artifact(output: &str) -> Artifact {
+    ActionNode::new(label("elsewhere"), Box::new(Elsewhere(vec![output.to_owned()])), Vec::new())
+        .artifact(output)
 }
 
 /// A label of the root package.
@@ -234,7 +241,7 @@ impl Running<'_> {
             Input::Source(source) => source.path.to_str().unwrap(),
             Input::Artifact(artifact) => &artifact.output,
         };
-        self.0.known[name].clone()
+        self.0.known.get(name).unwrap_or_else(|| panic!("`{name}` is unknown")).clone()
     }
 }
 
@@ -264,6 +271,11 @@ impl ActionContext for Running<'_> {
 }
 
 impl Bytes {
+    /// The context of an action with these inputs.
+    pub(crate) fn running<'a>(&'a self, inputs: &'a [Input]) -> impl ActionContext + 'a {
+        Running(self, inputs)
+    }
+
     /// Runs an action and stores its output under this name.
     pub(crate) fn run(&mut self, action: &dyn Action, inputs: &[Input], output: &str) {
         let outputs = action.run(&Running(self, inputs)).unwrap();
@@ -314,4 +326,37 @@ pub(crate) fn toy(seed: u32) -> (ExportInfo, Bytes) {
         calibration: None,
     };
     (info, Bytes { known, ..Bytes::default() })
+}
+
+/// Returns the verdict lines of a node with these properties, whose actions are created as workers do.
+///
+/// * `seed`: that of the numbers in the file; the checkpoint has those of seed 0
+pub(crate) fn toy_checks<const N: usize>(row: &Row, seed: u32, properties: [(&str, Value); N]) -> Vec<Check> {
+    checks(row, toy(seed), properties)
+}
+
+/// Returns the verdict lines of a node with these properties, for an exported model.
+pub(crate) fn checks<const N: usize>(
+    row: &Row,
+    (export, mut bytes): (ExportInfo, Bytes),
+    properties: [(&str, Value); N],
+) -> Vec<Check> {
+    let mut node = Record::new(Place(0));
+    for (name, value) in properties {
+        node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
+    }
+    let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
+    let mut inputs = Vec::new();
+    for (index, result) in plan.results.iter().enumerate() {
+        let node = Arc::clone(&result.node);
+        // A worker receives only the parameters.
+        let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
+        bytes.run(&*action, &node.inputs, &result.output);
+        let found = bytes.known.remove(&result.output).unwrap();
+        let name = format!("{index}");
+        bytes.known.insert(name.clone(), found);
+        inputs.push(Input::Source(Source { path: Path::new(&name).into(), range: None }));
+    }
+    bytes.run(&Judge::new(vec![plan]), &inputs, "verdict.json");
+    Verdict::from_json(&bytes.known["verdict.json"]).unwrap().checks
 }

@@ -49,6 +49,9 @@ pub struct Check {
     pub limits: BTreeMap<String, f64>,
     /// True if the number is within its limits; false for a check that did not run.
     pub passed: bool,
+    /// The tool that measured, with its version, if it is not `mc` itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
     /// The reason why the check did not run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_run: Option<String>,

@@ -3,7 +3,9 @@
 //! | file | rule |
 //! |---|---|
 //! | `gguf` | `gguf` |
+//! | `onnx` | `onnx` |
 //! | `adapter_gguf` | `adapter-gguf` |
+//! | `litert` | `litert` |
 //!
 //! The other files are their actions and parts.
 
@@ -14,8 +16,10 @@ pub(crate) mod container;
 pub mod export_info;
 pub mod gguf;
 pub(crate) mod gguf_split;
+pub mod litert;
 pub(crate) mod mlx;
 pub(crate) mod model_node;
+pub mod onnx;
 pub(crate) mod planned_export;
 pub(crate) mod published_identity;
 pub(crate) mod recipe_of_copy;

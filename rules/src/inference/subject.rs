@@ -80,6 +80,21 @@ impl Subject {
         }
     }
 
+    /// Returns the exported files, each with its path in the folder of the model and the index of its input.
+    pub(crate) fn files(&self) -> Vec<(String, usize)> {
+        match &self.form {
+            Form::Exported(format) => {
+                let container = exporters::by_name(format).and_then(|format| format.container());
+                container
+                    .map(|container| (format!("model.{}", container.extension()), 0))
+                    .into_iter()
+                    .collect()
+            }
+            Form::Written(model) => model.files(),
+            Form::Unquantized(_) => Vec::new(),
+        }
+    }
+
     /// Returns every parameter that affects the model, except the inputs' bytes.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let backend = (BACKEND.to_owned(), key(self.backend.id));

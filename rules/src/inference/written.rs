@@ -85,6 +85,11 @@ impl Written {
         self.roles.len() + self.files.len()
     }
 
+    /// Returns its files, each with the index of its input.
+    pub(crate) fn files(&self) -> Vec<(String, usize)> {
+        self.files.iter().cloned().zip(self.roles.len()..).collect()
+    }
+
     /// Returns every parameter that affects the model, except the inputs' bytes.
     pub(crate) fn parameters(&self) -> Vec<(String, String)> {
         let json = |value: Result<String, serde_json::Error>| value.expect("it has text keys");

@@ -157,7 +157,10 @@ impl Rule for Bundle {
             inputs.extend(Described::inputs(&export.model));
         }
         let names = package.output_names();
-        let releases = package.files.iter().cloned().zip(export.files.iter().cloned()).collect();
+        // The files of a folder have the names that runtimes require, so only the folder's name tells models apart.
+        let is_folder = !has_release_names(&export);
+        let files = package.files.iter().cloned().zip(export.files.iter().cloned());
+        let releases = files.filter(|_| !is_folder).collect();
         let node = target_action(ctx.label(), record, package, inputs);
         // `mc run` and `mc inspect` read the model in a bundle through this provider.
         let mut providers = Providers::default().with(export);
@@ -277,15 +280,22 @@ fn sources(export: &ExportInfo) -> Vec<SourceFacts> {
 
 /// The names of the model's files.
 fn file_names(export: &ExportInfo, version: &str) -> Vec<String> {
+    release_names(export, version).unwrap_or_else(|| export.file_names.clone())
+}
+
+/// Returns true if the names of the files tell models apart.
+fn has_release_names(export: &ExportInfo) -> bool {
+    release_names(export, "1.0").is_some()
+}
+
+fn release_names(export: &ExportInfo, version: &str) -> Option<Vec<String>> {
     let release = Release {
         name: &export.name,
         n_parameters: export.model.n_parameters(),
         version,
         recipe: &export.recipe,
     };
-    let format = exporters::by_name(export.format);
-    let names = format.and_then(|format| format.file_names(&release, export.files.len()));
-    names.unwrap_or_else(|| export.file_names.clone())
+    exporters::by_name(export.format)?.file_names(&release, export.files.len())
 }
 
 fn fits(

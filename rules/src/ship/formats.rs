@@ -7,8 +7,10 @@ use mc_ir::schema::NodeSchema;
 
 use crate::export::gguf::{self, Gguf};
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::litert::{self, Litert};
 use crate::export::mlx::{self, Mlx};
-use crate::export::planned_export::{ALLOW, SOLVER};
+use crate::export::onnx::{self, Onnx};
+use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::quantize::type_rules;
 
 /// A format, as `model` uses it.
@@ -63,6 +65,42 @@ pub(crate) static FORMATS: &[Format] = &[
         has_default: true,
         default: None,
         rule: &Mlx,
+    },
+    Format {
+        name: onnx::NAME,
+        quantizations: onnx::words,
+        types: onnx::words,
+        attributes: &[
+            &type_rules::TENSOR_TYPE,
+            &type_rules::OUTPUT_TYPE,
+            &type_rules::EMBEDDING_TYPE,
+            &SOLVER,
+            &CONTEXT,
+            &ALLOW,
+            &onnx::ACTIVATIONS,
+            &onnx::ACCURACY_LEVEL,
+        ],
+        has_default: true,
+        default: None,
+        rule: &Onnx,
+    },
+    Format {
+        name: litert::NAME,
+        quantizations: litert::words,
+        types: litert::words,
+        attributes: &[
+            &type_rules::TENSOR_TYPE,
+            &type_rules::OUTPUT_TYPE,
+            &type_rules::EMBEDDING_TYPE,
+            &SOLVER,
+            &CONTEXT,
+            &litert::CONTAINER,
+            &litert::PREFILL,
+            &ALLOW,
+        ],
+        has_default: true,
+        default: None,
+        rule: &Litert,
     },
 ];
 

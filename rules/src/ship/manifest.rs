@@ -139,8 +139,10 @@ fn check(check: &Check) -> Value {
             "limit": check.limit,
         },
     });
-    if let Some(reason) = &check.not_run {
-        facts["not_run"] = json!(reason);
+    for (name, text) in [("tool", &check.tool), ("not_run", &check.not_run)] {
+        if let Some(text) = text {
+            facts[name] = json!(text);
+        }
     }
     facts
 }

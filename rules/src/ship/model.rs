@@ -21,8 +21,11 @@ use crate::action::exec_property::EXEC_PROPERTY;
 use crate::action::tags::TAGS;
 use crate::evaluate::metrics::NODES;
 use crate::export::gguf_split::MAX_FILE_SIZE;
+use crate::export::litert;
+use crate::export::mlx;
 use crate::export::model_node::MODEL_NAME;
-use crate::export::planned_export::{ALLOW, SOLVER};
+use crate::export::onnx;
+use crate::export::planned_export::{ALLOW, CONTEXT, SOLVER};
 use crate::quantize::{recipe_names, type_rules};
 use crate::ship::bundle;
 use crate::ship::formats;
@@ -126,6 +129,13 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &MAX_FILE_SIZE, occurs: Occurs::Optional },
         ChildSchema { node: &SOLVER, occurs: Occurs::Optional },
         ChildSchema { node: &ALLOW, occurs: Occurs::Any },
+        ChildSchema { node: &CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::DTYPE, occurs: Occurs::Optional },
+        ChildSchema { node: &mlx::SHORT_CONTEXT, occurs: Occurs::Optional },
+        ChildSchema { node: &onnx::ACTIVATIONS, occurs: Occurs::Optional },
+        ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
+        ChildSchema { node: &litert::CONTAINER, occurs: Occurs::Optional },
+        ChildSchema { node: &litert::PREFILL, occurs: Occurs::Optional },
     ],
 };
 

@@ -53,6 +53,11 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "NAME", value_parser = backend)]
     pub(crate) backend: Option<String>,
 
+    /// Python interpreter with the runtimes of formats, for `runtime-parity` in gates [default: none, so these checks do
+    /// not run]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) runtime_python: Option<PathBuf>,
+
     #[command(flatten)]
     pub(crate) fetch: FetchOptions,
 

@@ -156,7 +156,8 @@ fn details(check: &Check) -> Vec<String> {
     let interval = check.interval.as_ref().map(|interval| format!("95 % interval {}", interval.shown));
     let not_run = check.not_run.as_ref().map(|reason| printable(reason).into_owned());
     let example = check.example.as_ref().map(|example| printable(example).into_owned());
-    [text, not_run, Some(limit), baseline, interval, example].into_iter().flatten().collect()
+    let tool = check.tool.as_ref().map(|tool| printable(tool).into_owned());
+    [text, not_run, Some(limit), baseline, interval, tool, example].into_iter().flatten().collect()
 }
 
 /// Joins the parts by semicolons into lines of at most `width` columns. Breaks a longer part at its spaces.

@@ -209,39 +209,22 @@ impl Measure<2> for Compared {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use mc_ir::action::Input;
-    use mc_ir::attribute::{Place, Placed, Value};
+    use mc_ir::attribute::Value;
     use mc_runtime::estimate::{Estimate, Share};
 
     use super::*;
-    use crate::evaluate::judge::Judge;
     use crate::evaluate::metric::Row;
-    use crate::evaluate::toy_gate::{ToyGate, label, toy};
-    use crate::evaluate::verdict::Verdict;
+    use crate::evaluate::toy_gate::{label, toy_checks};
 
     /// Returns the verdict lines for a toy whose file has the numbers of a seed; its checkpoint has those of
     /// seed 0.
     fn checks(seed: u32) -> Vec<Check> {
-        let (export, mut bytes) = toy(seed);
-        let mut node = Record::new(Place(0));
-        for (name, value) in [
+        let properties = [
             (ON.name, Value::Label(label("held-out"))),
             (CONTEXT.name, Value::Integer(4)),
             (MAX_MEAN.name, Value::Number(mc_ir::attribute::Number(0.0))),
-        ] {
-            node.properties.insert(name.to_owned(), Placed { value, place: Place(0) });
-        }
-        let row = const { Row::of::<Kl>() };
-        let plan = (row.plan)(&GatedModel { ctx: &ToyGate::new(), export: &export }, &node).unwrap();
-        let node = Arc::clone(&plan.results[0].node);
-        // A worker receives only the parameters.
-        let action = (row.remote.unwrap().make)(&node.action.parameters()).unwrap();
-        bytes.run(&*action, &node.inputs, "measurement.json");
-        let results: Vec<Input> = plan.results.iter().cloned().map(Input::Artifact).collect();
-        bytes.run(&Judge::new(vec![plan]), &results, "verdict.json");
-        Verdict::from_json(&bytes.known["verdict.json"]).unwrap().checks
+        ];
+        toy_checks(&const { Row::of::<Kl>() }, seed, properties)
     }
 
     #[test]

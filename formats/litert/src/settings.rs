@@ -1,0 +1,76 @@
+//! The settings of a target that only this format has, and their defaults.
+
+use mc_exporter::model_description::ModelDescription;
+
+/// Name of the setting for the kind of file.
+pub const CONTAINER: &str = "container";
+
+/// Name of the setting for the numbers of tokens of prefill signatures.
+pub const PREFILL: &str = "prefill";
+
+/// The words for the kinds of files, the default first.
+pub fn containers() -> Vec<&'static str> {
+    vec![LITERTLM, TFLITE]
+}
+
+const LITERTLM: &str = "litertlm";
+const TFLITE: &str = "tflite";
+
+/// Number of positions of the caches, unless the model's own context is shorter.
+const CONTEXT: u32 = 4096;
+
+/// Numbers of tokens that a prefill signature takes. A prompt is cut into the largest that fit.
+const PREFILL_LENGTHS: &[u32] = &[16, 128];
+
+/// The kind of file.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Container {
+    /// A graph with its weights.
+    Tflite,
+    /// A bundle with the graph, the tokenizer and metadata.
+    Litertlm,
+}
+
+/// The settings, with defaults for those that are absent.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) container: Container,
+    /// Number of positions of the caches.
+    pub(crate) context: u32,
+    /// In ascending order.
+    pub(crate) prefill: Vec<u32>,
+}
+
+impl Settings {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// If a value is not valid, as a message.
+    pub(crate) fn read(model: &ModelDescription<'_>) -> Result<Self, String> {
+        let container = match model.settings.option(CONTAINER) {
+            None | Some(LITERTLM) => Container::Litertlm,
+            Some(TFLITE) => Container::Tflite,
+            Some(other) => {
+                return Err(format!("`{other}` is not a container; expected {LITERTLM} or {TFLITE}"));
+            }
+        };
+        let context = model.settings.context.unwrap_or(CONTEXT.min(model.decoder.context_length)).max(1);
+        Ok(Self { container, context, prefill: prefill(model, context)? })
+    }
+}
+
+fn prefill(model: &ModelDescription<'_>, context: u32) -> Result<Vec<u32>, String> {
+    let Some(text) = model.settings.option(PREFILL) else {
+        let fitting = PREFILL_LENGTHS.iter().copied().filter(|length| *length <= context);
+        let lengths: Vec<u32> = fitting.collect();
+        return Ok(if lengths.is_empty() { vec![context] } else { lengths });
+    };
+    let length = |word: &str| match word.parse::<u32>() {
+        Ok(length) if (1..=context).contains(&length) => Ok(length),
+        _ => Err(format!("`{word}` is not a number of tokens from 1 to the context of {context}")),
+    };
+    let mut lengths: Vec<u32> = text.split_whitespace().map(length).collect::<Result<_, _>>()?;
+    lengths.sort_unstable();
+    lengths.dedup();
+    if lengths.is_empty() { Err("a prefill without a number of tokens".to_owned()) } else { Ok(lengths) }
+}
