@@ -29,7 +29,6 @@ fn one_job_and_many_jobs_give_the_same_files() {
     for (format, _) in FORMATS {
         let target = format!("//models:as-{format}");
         let built = one.build(&["--jobs", "1", "--cpu-path", "baseline", &target]);
-        assert_eq!(built.n_hits(), 0, "{format}");
         assert_eq!(built.digests(), many.build(&["--jobs", "5", &target]).digests(), "{format}");
         assert_eq!(many.build(&[&target]).n_ran(), 0, "{format}");
     }
