@@ -153,8 +153,7 @@ fn scheme_of(model: &ModelDescription<'_>, name: &str, word: &str) -> Option<Sch
     let scheme = *scheme::of_grid(word)?;
     let class = class::of_family(&model.decoder.family)?;
     // A word for some layers says more than the class.
-    let has_eight =
-        word == model.settings.quantization && class.eight_bits.iter().any(|end| path.ends_with(end));
+    let has_eight = word == model.settings.quantization && class.has_eight_bits(path);
     Some(if has_eight { scheme::EIGHT_BITS } else { scheme })
 }
 

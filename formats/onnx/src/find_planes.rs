@@ -18,8 +18,7 @@ use crate::proto_reader::{Broken, Field, FieldValue, Fields};
 /// # Errors
 /// If there is no model among the files, or it is broken.
 pub(crate) fn find(files: &[&dyn FileBytes]) -> Result<Vec<FoundPlane>, FormatError> {
-    let is_model = |file: &&dyn FileBytes| last_name(file.name()) == MODEL_FILE;
-    let model = files.iter().position(|file| is_model(file));
+    let model = files.iter().position(|file| last_name(file.name()) == MODEL_FILE);
     let model =
         model.ok_or_else(|| FormatError::new(format!("There is no `{MODEL_FILE}` among the files")))?;
     let bytes = files[model].read(0..files[model].n_bytes())?;

@@ -72,7 +72,7 @@ mod tests {
     use crate::element_type::ElementType;
     use crate::example_model::{NORM, attention, decoder};
     use crate::settings::Settings;
-    use crate::translation::{Weight, WeightForm};
+    use crate::weight_form::{Weight, WeightForm};
 
     /// The nodes of the first layer of a model, one per line.
     fn nodes(attention: &Attention) -> String {
