@@ -1,7 +1,7 @@
 """Writes a small checkpoint of every family as ONNX, runs the folders in ONNX Runtime GenAI, and compares them with the
 formulas in numpy: floats with the checkpoint's weights, integers with the weights that the file stores.
 
-usage: onnx.py MC WORK_FOLDER
+usage: onnx_folders.py MC WORK_FOLDER
 """
 
 import json
