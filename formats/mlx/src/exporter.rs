@@ -185,9 +185,9 @@ fn misfit(tensor: &UnencodedTensor<'_>, scheme: &Scheme, n_cols: u64) -> Refusal
         "Tensor `{}` has rows of {n_cols} weights, which are not whole groups of {group_size}, as `{grid}` needs them",
         tensor.name
     );
-    let rest = "`tensor-type` with `bf16` leaves such tensors as they are";
+    let rest = "`tensor-type` with `bf16` leaves such tensors unquantized";
     Refusal::new(message).help(match choices.as_slice() {
-        [] => format!("No group with {bits} bits fits; {rest}"),
+        [] => format!("no group with {bits} bits fits; {rest}"),
         choices => format!("{} fit; {rest}", choices.join(", ")),
     })
 }
