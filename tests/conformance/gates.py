@@ -8,18 +8,23 @@ import pathlib
 import subprocess
 import sys
 
-# The share of tokens that a runtime ranks first as our reading of its files does. MLX computes in BF16, LiteRT and
-# llama.cpp round activations to 8 bits.
-FORMATS = {"gguf": 97, "mlx": 97, "onnx": 99, "litert": 97}
+# The share of a runtime's tokens that our reading of the files ranks first. MLX computes in BF16, LiteRT and llama.cpp
+# round activations to 8 bits.
+FORMATS = {"gguf": 95, "mlx": 88, "onnx": 97, "litert": 95}
 
-DATASET = 'dataset "prompts" { files "data/intents.jsonl"; sample 64 seed=1 }'
-GATES = DATASET + "".join(
+# Questions have answers of one token; texts are continued at length, for which the demo was not trained: in 4 bits it
+# repeats itself more, and how much more differs by format.
+DATASETS = """
+dataset "questions" { files "data/intents.jsonl"; sample 48 seed=1 }
+dataset "texts" { files "data/evaluation/*.txt"; sample 12 seed=1 }
+"""
+GATES = DATASETS + "".join(
     f"""
 gate "ships-{name}" {{
     model ":roadtrip-everywhere-{name}"
-    parity on=":prompts" max-kl=0.02 min-top-1="97%" min-greedy="95%"
-    generation on=":prompts" min-tokens=200
-    runtime-parity on=":prompts" min-top-1="{share}%" required=#true
+    parity on=":questions" max-kl=0.1 min-top-1="80%" min-greedy="95%"
+    generation on=":texts" min-tokens=1000 max-loops="60%" max-repetition="25%"
+    runtime-parity on=":texts" max-tokens=24 min-top-1="{share}%" required=#true
 }}
 """
     for name, share in FORMATS.items()
