@@ -152,6 +152,8 @@ FAMILIES = {
     ),
     "olmo2": ("Olmo2ForCausalLM", {}, "bytes"),
 }
+# Values of `model_type` that are not the name of the architecture in lower case.
+MODEL_TYPES = {"Gemma3ForCausalLM": "gemma3_text", "Qwen3MoeForCausalLM": "qwen3_moe"}
 # Families whose pre-tokenizers differ from that of Llama 3.
 EXPRESSIONS = {"qwen2": QWEN2, "qwen2-yarn": QWEN2, "qwen3": QWEN2, "qwen3-moe": QWEN2}
 
@@ -312,7 +314,8 @@ def write(name, folder, sharp=SHARP):
     """Writes the checkpoint of a family into a new folder. Without `sharp`, rounding errors grow less."""
     architecture, changes, vocabulary = FAMILIES[name]
     folder.mkdir(parents=True)
-    config = COMMON | changes | {"architectures": [architecture]}
+    model_type = MODEL_TYPES.get(architecture, architecture.removesuffix("ForCausalLM").lower())
+    config = COMMON | changes | {"architectures": [architecture], "model_type": model_type}
     if name.startswith("phi3"):
         # Its heads divide the hidden width evenly, and no key states the head size.
         del config["head_dim"]

@@ -58,7 +58,7 @@ static CLASSES: [Class; 13] = [
     Class { scalings: &[], is_tied: Some(false), ..class("mixtral", "mixtral") },
     class("qwen2", "qwen2"),
     Class { is_tied: None, ..class("qwen3", "qwen3") },
-    Class { is_tied: None, eight_bits: &["mlp.gate"], ..class("qwen3_moe", "qwen3_moe") },
+    Class { is_tied: None, eight_bits: &["mlp.gate"], ..class("qwen3moe", "qwen3_moe") },
     Class { scalings: &[], ..class("gemma2", "gemma2") },
     Class { windows: Windows::Pattern, ..class("gemma3", "gemma3_text") },
     Class { scalings: &[Scaling::Linear, Scaling::LongRope], is_tied: Some(false), ..class("phi3", "phi3") },
@@ -67,6 +67,13 @@ static CLASSES: [Class; 13] = [
     class("olmo2", "olmo2"),
     Class { scalings: &[], ..class("lfm2", "lfm2") },
 ];
+
+impl Class {
+    /// Returns true if a module has eight bits whatever the quantization.
+    pub(crate) fn has_eight_bits(&self, path: &str) -> bool {
+        self.eight_bits.iter().any(|end| path.ends_with(end))
+    }
+}
 
 /// The class of a family's models.
 pub(crate) fn of_family(family: &str) -> Option<&'static Class> {

@@ -20,6 +20,9 @@ pub(crate) fn complete(model: &ModelDescription<'_>, config: &mut JsonText) {
 }
 
 fn complete_text(model: &ModelDescription<'_>, config: &mut JsonText) {
+    if let Some(class) = class::of_family(&model.decoder.family) {
+        set_missing(config, "model_type", quoted(class.name));
+    }
     head(model, config);
     width(model, config);
     windows(model, config);
@@ -43,10 +46,24 @@ fn head(model: &ModelDescription<'_>, config: &mut JsonText) {
     }
 }
 
+/// Keys that mlx-lm requires, with the defaults of transformers.
+const LFM2: [(&str, &str); 5] = [
+    ("conv_bias", "false"),
+    ("conv_L_cache", "3"),
+    ("block_multiple_of", "256"),
+    ("block_ffn_dim_multiplier", "1.0"),
+    ("block_auto_adjust_ff_dim", "true"),
+];
+
 fn width(model: &ModelDescription<'_>, config: &mut JsonText) {
     match (model.decoder.family.as_str(), model.decoder.attentions().next()) {
-        ("lfm2", _) => set_missing(config, "block_dim", model.decoder.n_embd.to_string()),
-        ("qwen3" | "qwen3_moe", Some(attention)) => {
+        ("lfm2", _) => {
+            set_missing(config, "block_dim", model.decoder.n_embd.to_string());
+            for (key, default) in LFM2 {
+                set_missing(config, key, default);
+            }
+        }
+        ("qwen3" | "qwen3moe", Some(attention)) => {
             set_missing(config, "head_dim", attention.head_dim.to_string());
         }
         _ => {}

@@ -8,11 +8,12 @@ use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::ModelDescription;
 use mc_exporter::plane::EncodedTensor;
 
+use crate::class;
 use crate::completions;
 use crate::json_text::{JsonText, quoted};
 use crate::mixed;
 use crate::modules::{module, tensor_name};
-use crate::scheme::{Scheme, of_grid};
+use crate::scheme::{EIGHT_BITS, Scheme, of_grid};
 
 /// The file.
 pub(crate) const FILE: &str = "config.json";
@@ -58,9 +59,20 @@ fn quantization(model: &ModelDescription<'_>, tensors: &[EncodedTensor]) -> Opti
     // Where only some layers are quantized, the first one stands for all.
     let of_all = if is_mixed { Some(&mixed::STATED) } else { of_grid(word) };
     let of_all = of_all.or_else(|| layers.first().map(|(_, scheme)| *scheme))?;
-    let differing = layers.iter().filter(|(_, scheme)| is_mixed || *scheme != of_all);
-    let entries = differing.map(|(path, scheme)| format!(", {}: {{{}}}", quoted(path), parameters(scheme)));
-    Some(format!("{{{}{}}}", parameters(of_all), entries.collect::<String>()))
+    let class = class::of_family(&model.decoder.family);
+    let entry = |(path, scheme): &(String, &Scheme)| {
+        let is_fixed =
+            !is_mixed && **scheme == EIGHT_BITS && class.is_some_and(|class| class.has_eight_bits(path));
+        let parameters = match scheme {
+            // mlx-lm leaves the mode out where a class has its own parameters.
+            _ if is_fixed => sizes(scheme),
+            scheme if is_mixed || *scheme != of_all => parameters(scheme),
+            _ => return None,
+        };
+        Some(format!(", {}: {{{parameters}}}", quoted(path)))
+    };
+    let entries: String = layers.iter().filter_map(entry).collect();
+    Some(format!("{{{}{entries}}}", parameters(of_all)))
 }
 
 fn path(tensor: &EncodedTensor) -> String {
@@ -75,6 +87,9 @@ fn scheme(tensor: &EncodedTensor) -> Option<&'static Scheme> {
 }
 
 fn parameters(scheme: &Scheme) -> String {
-    let Scheme { group_size, bits, mode, .. } = scheme;
-    format!("\"group_size\": {group_size}, \"bits\": {bits}, \"mode\": {}", quoted(mode))
+    format!("{}, \"mode\": {}", sizes(scheme), quoted(scheme.mode))
+}
+
+fn sizes(scheme: &Scheme) -> String {
+    format!("\"group_size\": {}, \"bits\": {}", scheme.group_size, scheme.bits)
 }

@@ -153,8 +153,7 @@ fn scheme_of(model: &ModelDescription<'_>, name: &str, word: &str) -> Option<Sch
     let scheme = *scheme::of_grid(word)?;
     let class = class::of_family(&model.decoder.family)?;
     // A word for some layers says more than the class.
-    let has_eight =
-        word == model.settings.quantization && class.eight_bits.iter().any(|end| path.ends_with(end));
+    let has_eight = word == model.settings.quantization && class.has_eight_bits(path);
     Some(if has_eight { scheme::EIGHT_BITS } else { scheme })
 }
 
@@ -186,9 +185,9 @@ fn misfit(tensor: &UnencodedTensor<'_>, scheme: &Scheme, n_cols: u64) -> Refusal
         "Tensor `{}` has rows of {n_cols} weights, which are not whole groups of {group_size}, as `{grid}` needs them",
         tensor.name
     );
-    let rest = "`tensor-type` with `bf16` leaves such tensors as they are";
+    let rest = "`tensor-type` with `bf16` leaves such tensors unquantized";
     Refusal::new(message).help(match choices.as_slice() {
-        [] => format!("No group with {bits} bits fits; {rest}"),
+        [] => format!("no group with {bits} bits fits; {rest}"),
         choices => format!("{} fit; {rest}", choices.join(", ")),
     })
 }

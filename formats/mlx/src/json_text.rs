@@ -188,11 +188,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn written_objects_read_back(entries: BTreeMap<String, (String, i64, Vec<String>)>) {
+        fn written_objects_read_back(
+            entries in prop::collection::btree_map(r#"[a-c"\\{}\[\],:  ]{0,6}"#, (r#"[a"\\{}\],: \u{1}]{0,6}"#, any::<i64>()), 0..6)
+        ) {
             let whole: Value = serde_json::to_value(&entries).unwrap();
             let object = JsonText::parse(whole.to_string().as_bytes()).unwrap();
             prop_assert_eq!(&serde_json::from_str::<Value>(&object.to_lines()).unwrap(), &whole);
-            prop_assert_eq!(JsonText::parse(object.to_lines().as_bytes()).unwrap().object("x").is_some(), false);
         }
 
         #[test]

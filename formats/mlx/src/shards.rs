@@ -80,10 +80,12 @@ mod tests {
 
     #[test]
     fn files_are_full_but_not_over_full() {
-        let ranges = |sizes: &[u64]| ranges(sizes.iter().copied(), 10);
-        assert_eq!(ranges(&[4, 6, 1, 12, 3]), [0..2, 2..3, 3..4, 4..5]);
-        assert_eq!(ranges(&[11]), [0..1]);
-        assert_eq!(ranges(&[]), [0..0]);
+        let ends = |sizes: &[u64]| -> Vec<usize> {
+            ranges(sizes.iter().copied(), 10).into_iter().map(|range| range.end).collect()
+        };
+        assert_eq!(ends(&[4, 6, 1, 12, 3]), [2, 3, 4, 5]);
+        assert_eq!(ends(&[11]), [1]);
+        assert_eq!(ends(&[]), [0]);
     }
 
     #[test]
