@@ -17,7 +17,9 @@ const ADVICE: &str = "The rule `gguf` writes a file that llama.cpp runs";
 pub(crate) fn refusals(model: &ModelDescription<'_>) -> Vec<Refusal> {
     let settings = match Settings::read(model) {
         Ok(settings) => settings,
-        Err(message) => return vec![Refusal::new(format!("LiteRT cannot be written with {message}"))],
+        Err(message) => {
+            return vec![Refusal::new(format!("LiteRT has no graph for these settings: {message}"))];
+        }
     };
     let graph = match graph(model) {
         Ok(graph) => graph,

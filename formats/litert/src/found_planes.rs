@@ -17,6 +17,9 @@ use crate::weights::scales_name;
 /// Largest number of dimensions of a tensor.
 const MAX_DIMS: u64 = 8;
 
+/// Fewest bytes of the description of a tensor. References could describe one tensor any number of times.
+const MIN_TENSOR_BYTES: u64 = 16;
+
 /// Finds the planes in all files.
 ///
 /// # Errors
@@ -26,8 +29,9 @@ pub(crate) fn find(files: &[&dyn FileBytes]) -> Result<Vec<FoundPlane>, FormatEr
     for (number, file) in files.iter().enumerate() {
         let graph = graph(*file)?;
         let flatbuffer = Flatbuffer::new(*file, graph.start, graph.end - graph.start)?;
-        Finder { graph, file: number, names: BTreeSet::new(), found: &mut found }
-            .model(flatbuffer.root()?)?;
+        let n_left = (graph.end - graph.start) / MIN_TENSOR_BYTES;
+        let mut finder = Finder { graph, file: number, n_left, names: BTreeSet::new(), found: &mut found };
+        finder.model(flatbuffer.root()?)?;
     }
     Ok(found)
 }
@@ -49,6 +53,8 @@ struct Finder<'a> {
     /// The range of the graph in its file.
     graph: Range<u64>,
     file: usize,
+    /// Number of further tensors that a file of this length can describe.
+    n_left: u64,
     names: BTreeSet<String>,
     found: &'a mut Vec<FoundPlane>,
 }
@@ -66,6 +72,9 @@ impl Finder<'_> {
 
     /// Records a tensor whose buffer is behind the flatbuffer, and its scales if these are within it.
     fn tensor(&mut self, tensor: Table<'_>, buffers: Vector<'_>) -> Result<(), FormatError> {
+        let n_left = self.n_left.checked_sub(1);
+        self.n_left =
+            n_left.ok_or_else(|| FormatError::new("The graph describes a tensor more than once"))?;
         let buffer = buffers.table(u64::from(tensor.u32(2)?))?;
         let (offset, n_bytes) = (buffer.u64(1)?, buffer.u64(2)?);
         if offset <= 1 {

@@ -244,7 +244,7 @@ fn settings_that_do_not_fit_are_refused() {
         settings.options.insert("prefill".to_owned(), prefill.to_owned());
         let model = ModelDescription { settings: &settings, ..ModelDescription::new(&decoder) };
         let refusals = LitertExporter.accepts(&model);
-        assert_eq!(refusals[0].message, format!("LiteRT cannot be written with {message}"));
+        assert_eq!(refusals[0].message, format!("LiteRT has no graph for these settings: {message}"));
     }
 }
 

@@ -13,6 +13,7 @@ use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
 use mc_gguf::reader::Gguf;
 use mc_gguf::{imatrix, model, split, vocabulary_keys};
+use mc_litert::exporter::LitertExporter;
 use mc_onnx::exporter::OnnxExporter;
 use mc_safetensors::header::Header;
 use mc_safetensors::index::shards;
@@ -37,6 +38,8 @@ const TEXT_FLOOR: usize = 1 << 20;
 pub static SAFETENSORS: Reader = Reader { name: "safetensors", floor: HEAD_FLOOR, read: safetensors };
 /// `gguf`.
 pub static GGUF: Reader = Reader { name: "gguf", floor: HEAD_FLOOR, read: gguf };
+/// `litert`.
+pub static LITERT: Reader = Reader { name: "litert", floor: TEXT_FLOOR, read: litert };
 /// `onnx`.
 pub static ONNX: Reader = Reader { name: "onnx", floor: TEXT_FLOOR, read: onnx };
 /// `tokenizer_json`.
@@ -58,6 +61,7 @@ pub static CHAT_TEMPLATE: Reader = Reader { name: "chat_template", floor: TEXT_F
 pub static READERS: &[&Reader] = &[
     &SAFETENSORS,
     &GGUF,
+    &LITERT,
     &ONNX,
     &TOKENIZER_JSON,
     &TOKENIZER_MODEL,
@@ -102,18 +106,23 @@ fn gguf(bytes: &[u8]) {
     drop(imatrix::ImatrixFile::parse(bytes));
 }
 
+/// A graph, or a bundle with a graph.
+fn litert(bytes: &[u8]) {
+    drop(LitertExporter.find_planes(&[&ExportedFile { name: "model.tflite", bytes }]));
+}
+
 /// A graph whose tensors are in the file beside it; that file has the same bytes here.
 fn onnx(bytes: &[u8]) {
-    let files = ["model.onnx", "model.onnx.data"].map(|name| OnnxFile { name, bytes });
+    let files = ["model.onnx", "model.onnx.data"].map(|name| ExportedFile { name, bytes });
     drop(OnnxExporter.find_planes(&[&files[0], &files[1]]));
 }
 
-struct OnnxFile<'a> {
+struct ExportedFile<'a> {
     name: &'static str,
     bytes: &'a [u8],
 }
 
-impl FileBytes for OnnxFile<'_> {
+impl FileBytes for ExportedFile<'_> {
     fn name(&self) -> &str {
         self.name
     }
