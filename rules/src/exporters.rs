@@ -37,6 +37,11 @@ pub fn recognized(head: &[u8]) -> Option<&'static dyn Container> {
     containers().find(|container| container.recognizes(head))
 }
 
+/// Recognizes a format whose files do not describe themselves by the name of the file to open.
+pub fn of_main_file(name: &str) -> Option<&'static dyn Exporter> {
+    EXPORTERS.iter().copied().find(|exporter| exporter.is_main_file(name))
+}
+
 /// Opens the model in a file of any format.
 ///
 /// * `head`: the file's first bytes, at least its whole head

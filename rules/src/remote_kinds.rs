@@ -82,6 +82,11 @@ mod tests {
             (tensor_action::REMOTE, owned(&[("expression", "decode($0, Q4_K, [4, 256])")])),
             (of_metric("perplexity"), of_gguf(&[("context", "64")])),
             (of_metric("accuracy"), of_gguf(&[("max-tokens", "8")])),
+            (of_metric("generation"), of_gguf(&[("max-tokens", "8"), ("items", "json")])),
+            (
+                of_metric("parity"),
+                owned(&[&gguf[..], &gguf, &[("max-tokens", "8"), ("items", "text")]].concat()),
+            ),
             (of_metric("kl"), owned(&[&gguf[..], &gguf, &[("context", "64")]].concat())),
         ] {
             let action = make(&version(remote.kind), &parameters).unwrap();

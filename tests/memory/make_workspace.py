@@ -197,6 +197,10 @@ def main():
         'gguf "converted" {\n    model ":base"\n    quantize "BF16"\n}\n'
         'merge "merged" {\n    base ":base"\n    adapter ":adapter"\n}\n'
         'gguf "merged-bf16" {\n    model ":merged"\n    quantize "BF16"\n}\n'
+        'mlx "as-mlx" {\n    model ":merged"\n}\n'
+        'onnx "as-onnx" {\n    model ":merged"\n}\n'
+        'onnx "as-onnx-f16" {\n    model ":merged"\n    quantize "f16"\n}\n'
+        'litert "as-litert" {\n    model ":merged"\n}\n'
     )
 
 

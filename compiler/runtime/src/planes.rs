@@ -87,55 +87,49 @@ mod tests {
     use mc_encoding::codec::Rows;
 
     use super::*;
-    use crate::weight::Weight;
-    use mc_encoding::stored_form::StoredForm;
 
-    /// A tensor of three rows of 64 columns, and its bytes.
-    fn encoded(name: &str) -> (StoredForm, Vec<Vec<u8>>, Vec<f32>) {
-        let form = StoredForm::Planes { encoding: name.parse().unwrap(), weights: DType::BF16 };
+    /// The bytes of a tensor of three rows of 64 columns, and its numbers.
+    fn encoded(encoding: Encoding) -> (Vec<Vec<u8>>, Vec<f32>) {
         let x: Vec<f32> = (0..3 * 64).map(|i| (i * 7919 % 1009) as f32 / 401.0 - 1.25).collect();
-        let mut planes = vec![Vec::new(); form.plane_names().len()];
-        form.encode(&Rows { x: &x, n_cols: 64, importance: None }, &mut planes);
+        let mut planes = vec![Vec::new(); encoding.plane_names(DType::BF16).len()];
+        encoding.encode(&Rows { x: &x, n_cols: 64, importance: None }, DType::BF16, &mut planes);
         let mut expected = vec![0.0; x.len()];
-        form.decode(&planes, 64, &mut expected).unwrap();
-        (form, planes, expected)
+        let slices: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
+        encoding.decode(&slices, 64, DType::BF16, &mut expected).unwrap();
+        (planes, expected)
     }
 
-    fn owned(planes: &[Vec<u8>]) -> Vec<WeightBytes> {
-        planes.iter().cloned().map(WeightBytes::owned).collect()
+    fn planes(shape: &[usize], encoding: Encoding, planes: &[Vec<u8>]) -> Result<Planes, RuntimeError> {
+        let planes = planes.iter().cloned().map(WeightBytes::owned).collect();
+        Planes::new(shape, encoding, DType::BF16, planes)
     }
 
     #[test]
-    fn rows_decode_as_their_encoding_does() {
-        for name in ["affine-4-g64", "affine-3-g32", "int8-channel"] {
-            let (form, planes, expected) = encoded(name);
-            let weight = Weight::stored(vec![3, 64], &form, owned(&planes)).unwrap();
-            assert_eq!(weight.to_f32(), expected, "{name}");
-            assert_eq!(weight.padded_rows(1..3, &mut Vec::new()), &expected[64..], "{name}");
-            let mut padded = vec![9.0; 80];
-            weight.decode_rows(1..2, 80, &mut padded);
-            assert_eq!((&padded[..64], padded[79]), (&expected[64..128], 9.0), "{name}");
+    fn any_rows_decode_as_those_of_the_whole_tensor() {
+        for name in ["affine-4-g64", "affine-3-g32", "int4-g32", "int8-channel"] {
+            let encoding = name.parse().unwrap();
+            let (bytes, expected) = encoded(encoding);
+            let whole = planes(&[3, 64], encoding, &bytes).unwrap();
+            let mut found = vec![0.0; 128];
+            whole.decode(1, 64, &mut found);
+            assert_eq!(found, &expected[64..], "{name}");
+            let last = whole.rows(2, 1);
+            last.decode(0, 64, &mut found[..64]);
+            assert_eq!((last.n_rows(), &found[..64]), (1, &expected[128..]), "{name}");
         }
     }
 
     #[test]
-    fn a_stack_of_matrices_is_split_without_a_copy() {
-        let (form, planes, expected) = encoded("affine-4-g64");
-        let weight = Weight::stored(vec![3, 1, 64], &form, owned(&planes)).unwrap().prepared();
-        assert_eq!(weight.part(2).unwrap().to_f32(), &expected[128..]);
-    }
-
-    #[test]
     fn planes_that_do_not_fill_the_shape_are_refused() {
-        let (form, mut planes, _) = encoded("affine-4-g64");
-        let refused = |planes: &[Vec<u8>], shape: &[usize]| {
-            Weight::stored(shape.to_vec(), &form, owned(planes)).unwrap_err().to_string()
-        };
-        assert!(refused(&planes[..2], &[3, 64]).contains("3 planes; found 2"));
-        assert!(refused(&planes, &[4, 64]).contains("The plane `weight` has 96 bytes; expected 128"));
-        assert!(refused(&planes, &[3, 63]).contains("Rows of 63 columns"));
-        assert!(refused(&planes, &[0, 64]).contains("bytes"));
-        planes[1].pop();
-        assert!(refused(&planes, &[3, 64]).contains("The plane `scales`"));
+        let encoding = "affine-4-g64".parse().unwrap();
+        let (mut bytes, _) = encoded(encoding);
+        let refused =
+            |bytes: &[Vec<u8>], shape: &[usize]| planes(shape, encoding, bytes).unwrap_err().to_string();
+        assert!(refused(&bytes[..2], &[3, 64]).contains("3 planes; found 2"));
+        assert!(refused(&bytes, &[4, 64]).contains("The plane `weight` has 96 bytes; expected 128"));
+        assert!(refused(&bytes, &[3, 63]).contains("Rows of 63 columns"));
+        assert!(refused(&bytes, &[0, 64]).contains("bytes"));
+        bytes[1].pop();
+        assert!(refused(&bytes, &[3, 64]).contains("The plane `scales`"));
     }
 }

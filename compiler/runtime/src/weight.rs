@@ -349,6 +349,23 @@ mod tests {
     }
 
     #[test]
+    fn a_stack_in_planes_is_split_and_padded() {
+        let form = StoredForm::Planes { encoding: "affine-4-g64".parse().unwrap(), weights: DType::F32 };
+        let x: Vec<f32> = (0..2 * 64).map(|i| (i * 7919 % 1009) as f32 / 401.0 - 1.25).collect();
+        let mut planes = vec![Vec::new(); form.plane_names().len()];
+        form.encode(&mc_encoding::codec::Rows { x: &x, n_cols: 64, importance: None }, &mut planes);
+        let mut expected = vec![0.0; x.len()];
+        form.decode(&planes, 64, &mut expected).unwrap();
+        let planes = planes.into_iter().map(WeightBytes::owned).collect();
+        let weight = Weight::stored(vec![2, 1, 64], &form, planes).unwrap();
+        assert_eq!(weight.to_f32(), expected);
+        let weight = weight.prepared();
+        let mut padded = vec![9.0; 80];
+        weight.part(1).unwrap().decode_rows(0..1, 80, &mut padded);
+        assert_eq!((&padded[..64], padded[79]), (&expected[64..], 9.0));
+    }
+
+    #[test]
     fn plain_elements_are_widened_from_the_borrowed_range() {
         let owner: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(vec![9u8, 0x80, 0x3f, 0x00, 0xc0, 9]);
         let bytes = WeightBytes::new(Arc::clone(&owner), 1..5).unwrap();

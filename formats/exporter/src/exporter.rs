@@ -107,6 +107,20 @@ pub trait Exporter: Sync {
         Err(FormatError::new(format!("{} files are read as a whole", self.title())))
     }
 
+    /// Returns true if a file with this name (without its folder) is one that a runtime of the format opens and that
+    /// [`find_planes`](Exporter::find_planes) reads.
+    fn is_main_file(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// Returns true if a file holds a part of the model that another file, which [`is_main_file`](Exporter::is_main_file),
+    /// opens.
+    fn is_part(&self, main: &str, name: &str) -> bool {
+        let _ = (main, name);
+        false
+    }
+
     /// The names of the released files: one, or several if the model is split; `None` if a release is a folder with the
     /// names of [`files`](Exporter::files), because runtimes require these.
     fn file_names(&self, release: &Release<'_>, n_files: usize) -> Option<Vec<String>>;

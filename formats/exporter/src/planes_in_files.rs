@@ -6,6 +6,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use mc_tensor::dtype::DType;
+
 use crate::format_error::FormatError;
 
 /// The bytes of a file of an exported model.
@@ -36,4 +38,11 @@ pub struct FoundPlane {
     pub file: usize,
     /// The range of its bytes in the file.
     pub range: Range<u64>,
+}
+
+impl FoundPlane {
+    /// The name of its type, if that is a common one; otherwise `other`.
+    pub fn common_kind(&self) -> &'static str {
+        self.kind.parse::<DType>().map_or("other", DType::name)
+    }
 }

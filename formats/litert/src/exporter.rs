@@ -113,6 +113,10 @@ impl Exporter for LitertExporter {
         found_planes::find(files)
     }
 
+    fn is_main_file(&self, name: &str) -> bool {
+        crate::settings::containers().iter().any(|kind| name.ends_with(&format!(".{kind}")))
+    }
+
     fn file_names(&self, release: &Release<'_>, n_files: usize) -> Option<Vec<String>> {
         let _ = (release, n_files);
         None

@@ -25,6 +25,8 @@ pub(crate) struct Lowering<'a> {
     pub(crate) caches: &'a [Option<Cache>],
     pub(crate) n_tokens: u32,
     pub(crate) n_positions: u32,
+    /// True if the tokens are a prompt without its last token.
+    pub(crate) is_prompt: bool,
     pub(crate) subgraph: Subgraph,
     /// The tokens of the batch, `[1, tokens]`.
     pub(crate) tokens: Tensor,
@@ -42,7 +44,7 @@ impl<'a> Lowering<'a> {
     pub(crate) fn new(
         name: &str,
         (graph, weights, caches): (&'a Graph, &'a Weights, &'a [Option<Cache>]),
-        n_tokens: u32,
+        (n_tokens, is_prompt): (u32, bool),
         n_positions: u32,
     ) -> Self {
         let mut subgraph = Subgraph::new(name.to_owned());
@@ -57,6 +59,7 @@ impl<'a> Lowering<'a> {
             caches,
             n_tokens,
             n_positions,
+            is_prompt,
             subgraph,
             tokens,
             positions: Positions::new(input_pos, mask),

@@ -1,6 +1,8 @@
 //! The settings of a target that only this format has, and their defaults.
 
+use mc_decoder::kinds::attention::Attention;
 use mc_exporter::model_description::ModelDescription;
+use mc_graph::rotary::RotaryScaling;
 
 /// Name of the setting for the kind of file.
 pub const CONTAINER: &str = "container";
@@ -60,6 +62,26 @@ impl Settings {
 }
 
 fn prefill(model: &ModelDescription<'_>, context: u32) -> Result<Vec<u32>, String> {
+    let mut lengths = stated(model, context)?;
+    lengths.extend(long_rope_length(model, context));
+    lengths.sort_unstable();
+    lengths.dedup();
+    Ok(lengths)
+}
+
+/// The length for prompts beyond the original context of LongRoPE. All tokens of a prompt need the same factors, but a
+/// batch does not know of those after it, so the first batch of such a prompt must go beyond the original context.
+/// LiteRT-LM takes the largest length that a prompt fills, so it takes this one for exactly these prompts.
+fn long_rope_length(model: &ModelDescription<'_>, context: u32) -> Option<u32> {
+    let original_context = |attention: &Attention| match attention.rotary.as_ref()?.scaling {
+        RotaryScaling::LongRope { original_context, .. } => Some(original_context),
+        _ => None,
+    };
+    let original_context = model.decoder.attentions().filter_map(original_context).max()?;
+    (context > original_context).then_some(original_context + 1)
+}
+
+fn stated(model: &ModelDescription<'_>, context: u32) -> Result<Vec<u32>, String> {
     let Some(text) = model.settings.option(PREFILL) else {
         let fitting = PREFILL_LENGTHS.iter().copied().filter(|length| *length <= context);
         let lengths: Vec<u32> = fitting.collect();
@@ -69,8 +91,6 @@ fn prefill(model: &ModelDescription<'_>, context: u32) -> Result<Vec<u32>, Strin
         Ok(length) if (1..=context).contains(&length) => Ok(length),
         _ => Err(format!("`{word}` is not a number of tokens from 1 to the context of {context}")),
     };
-    let mut lengths: Vec<u32> = text.split_whitespace().map(length).collect::<Result<_, _>>()?;
-    lengths.sort_unstable();
-    lengths.dedup();
+    let lengths: Vec<u32> = text.split_whitespace().map(length).collect::<Result<_, _>>()?;
     if lengths.is_empty() { Err("a prefill without a number of tokens".to_owned()) } else { Ok(lengths) }
 }

@@ -11,7 +11,8 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::settings::{self, Settings};
 use crate::translate::translate;
-use crate::translation::{Plan, Weight, WeightForm};
+use crate::translation::Plan;
+use crate::weight_form::{Weight, WeightForm};
 
 /// The file with the tokenizer.
 const TOKENIZER: &str = "tokenizer.json";

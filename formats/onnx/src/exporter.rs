@@ -125,6 +125,14 @@ impl Exporter for OnnxExporter {
         find_planes::find(files)
     }
 
+    fn is_main_file(&self, name: &str) -> bool {
+        name == MODEL_FILE
+    }
+
+    fn is_part(&self, main: &str, name: &str) -> bool {
+        name.strip_prefix(main).is_some_and(|rest| rest.starts_with('.'))
+    }
+
     fn file_names(&self, _: &Release<'_>, _: usize) -> Option<Vec<String>> {
         None
     }

@@ -13,22 +13,28 @@ use crate::element_type;
 use crate::proto::MODEL_FILE;
 use crate::proto_reader::{Broken, Field, FieldValue, Fields};
 
+/// The field with the graph of a model.
+const GRAPH: u64 = 7;
+/// The field with an initializer of a graph.
+const INITIALIZER: u64 = 5;
+/// Maximum number of dimensions of a tensor.
+const MAX_DIMS: usize = 8;
+
 /// The planes in the files, in the order of the model.
 ///
 /// # Errors
 /// If there is no model among the files, or it is broken.
 pub(crate) fn find(files: &[&dyn FileBytes]) -> Result<Vec<FoundPlane>, FormatError> {
-    let is_model = |file: &&dyn FileBytes| last_name(file.name()) == MODEL_FILE;
-    let model = files.iter().position(|file| is_model(file));
+    let model = files.iter().position(|file| last_name(file.name()) == MODEL_FILE);
     let model =
         model.ok_or_else(|| FormatError::new(format!("There is no `{MODEL_FILE}` among the files")))?;
     let bytes = files[model].read(0..files[model].n_bytes())?;
     let reader = Reader { files, model, bytes: &bytes };
     let mut planes = Vec::new();
     let mut known = BTreeSet::new();
-    for graph in reader.messages(0..bytes.len(), 7)? {
-        for tensor in reader.messages(graph, 5)? {
-            let Some(plane) = reader.plane(tensor)? else { continue };
+    for graph in reader.messages(0..bytes.len(), GRAPH) {
+        for tensor in reader.messages(graph?, INITIALIZER) {
+            let Some(plane) = reader.plane(tensor?)? else { continue };
             if known.insert((plane.file, plane.range.start, plane.range.end)) {
                 planes.push(plane);
             }
@@ -61,16 +67,18 @@ struct Tensor {
 
 impl Reader<'_> {
     /// The ranges of the messages in a field.
-    fn messages(&self, of: Range<usize>, number: u64) -> Result<Vec<Range<usize>>, FormatError> {
-        let mut ranges = Vec::new();
-        for field in Fields::new(self.bytes, of) {
-            if let Field { number: found, value: FieldValue::Bytes(range) } = field.map_err(broken)?
-                && found == number
-            {
-                ranges.push(range);
+    fn messages(
+        &self,
+        of: Range<usize>,
+        number: u64,
+    ) -> impl Iterator<Item = Result<Range<usize>, FormatError>> {
+        Fields::new(self.bytes, of).filter_map(move |field| match field {
+            Ok(Field { number: found, value: FieldValue::Bytes(range) }) => {
+                (found == number).then_some(Ok(range))
             }
-        }
-        Ok(ranges)
+            Ok(_) => None,
+            Err(error) => Some(Err(broken(error))),
+        })
     }
 
     fn text(&self, range: Range<usize>) -> Result<String, FormatError> {
@@ -103,20 +111,22 @@ impl Reader<'_> {
             let field = field.map_err(broken)?;
             match (field.number, field.value) {
                 (1, FieldValue::Int(dim)) => tensor.dims.push(dim),
-                (1, FieldValue::Bytes(packed)) => tensor.dims.extend(self.packed(packed)?),
+                (1, FieldValue::Bytes(packed)) => self.packed(packed, &mut tensor.dims)?,
                 (2, FieldValue::Int(code)) => tensor.code = code,
                 (8, FieldValue::Bytes(name)) => tensor.name = self.text(name)?,
                 (9, FieldValue::Bytes(raw)) => tensor.raw = Some(raw),
                 (13, FieldValue::Bytes(entry)) => self.entry(entry, &mut tensor)?,
                 _ => {}
             }
+            if tensor.dims.len() > MAX_DIMS {
+                return Err(FormatError::new(format!("A tensor has more than {MAX_DIMS} dimensions")));
+            }
         }
         Ok(tensor)
     }
 
-    /// Integers without tags.
-    fn packed(&self, range: Range<usize>) -> Result<Vec<u64>, FormatError> {
-        let mut values = Vec::new();
+    /// Integers without tags, of which one more than the maximum number of dimensions is read.
+    fn packed(&self, range: Range<usize>, values: &mut Vec<u64>) -> Result<(), FormatError> {
         let (mut value, mut shift) = (0_u64, 0);
         for at in range {
             let byte = self.bytes[at];
@@ -129,8 +139,11 @@ impl Reader<'_> {
                 values.push(value);
                 (value, shift) = (0, 0);
             }
+            if values.len() > MAX_DIMS {
+                break;
+            }
         }
-        Ok(values)
+        Ok(())
     }
 
     /// An entry of the external location: a key and a value.

@@ -147,14 +147,18 @@ fn columns(decoder: &Decoder) -> u32 {
     kernels.map(|kernel| kernel.kernel_len.saturating_sub(1)).max().unwrap_or(0)
 }
 
+/// True if the authors of the model sample by default; as in Transformers, their parameters alone do not say so.
+fn is_sampled(model: &ModelDescription<'_>) -> bool {
+    let config = model.file("generation_config.json");
+    let config = config.and_then(|bytes| serde_json::from_slice::<Value>(bytes).ok());
+    config.and_then(|config| config.get("do_sample")?.as_bool()).unwrap_or(false)
+}
+
 /// Defaults of a generation: those of the model's authors, as far as the runtime has them.
 fn search(model: &ModelDescription<'_>, settings: &Settings) -> Value {
     let sampling = model.facts.map(|facts| facts.sampling).unwrap_or_default();
-    let is_sampled = sampling.temperature.is_some_and(|temperature| temperature > 0.0)
-        || sampling.top_k.is_some()
-        || sampling.top_p.is_some();
     let mut search = json!({
-        "do_sample": is_sampled,
+        "do_sample": is_sampled(model),
         "max_length": settings.context,
         "past_present_share_buffer": true,
     });

@@ -9,7 +9,7 @@ use mc_exporter::refusal::Refusal;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::element_type::ElementType;
-use crate::translation::{BlockForm, Weight, WeightForm};
+use crate::weight_form::{BlockForm, Weight, WeightForm};
 
 /// Name of the codes of a tensor.
 pub(crate) fn codes_name(name: &str, bits: u32) -> String {

@@ -72,28 +72,58 @@ mod tests {
     use crate::element_type::ElementType;
     use crate::example_model::{NORM, attention, decoder};
     use crate::settings::Settings;
-    use crate::translation::{Weight, WeightForm};
+    use crate::weight_form::{BlockForm, Weight, WeightForm};
 
-    /// The nodes of the first layer of a model, one per line.
-    fn nodes(attention: &Attention) -> String {
+    /// A model of one layer whose matrices have this form.
+    fn translated(attention: &Attention, settings: &ExportSettings, matrices: WeightForm) -> Translated {
         let mut decoder = decoder(attention);
         decoder.blocks.truncate(1);
         let graph = lower(&decoder).unwrap();
-        let model =
-            ModelDescription { settings: &ExportSettings::default(), ..ModelDescription::new(&decoder) };
+        let model = ModelDescription { settings, ..ModelDescription::new(&decoder) };
         let weights: BTreeMap<_, _> = graph
             .weights()
             .map(|(tensor, _, _)| {
-                let form = WeightForm::Floats(ElementType::Float);
-                (tensor, Weight { name: tensor.to_string(), shape: Vec::new(), form })
+                let floats = WeightForm::Floats(ElementType::Float);
+                let form = if tensor.is_quantizable() { matrices } else { floats };
+                (tensor, Weight { name: tensor.to_string(), shape: vec![32, 32], form })
             })
             .collect();
         let plan = Plan { decoder: &decoder, settings: Settings::of(&model), weights };
-        let translated = translate(&plan, &graph).unwrap();
+        translate(&plan, &graph).unwrap()
+    }
+
+    /// The nodes of a model of one layer in floats, one per line.
+    fn nodes(attention: &Attention) -> String {
+        let floats = WeightForm::Floats(ElementType::Float);
+        let translated = translated(attention, &ExportSettings::default(), floats);
         let line = |node: &crate::proto::OnnxNode| {
             format!("{} = {}({})\n", node.outputs.join(", "), node.op_type, node.inputs.join(", "))
         };
         translated.graph.nodes.iter().map(line).collect()
+    }
+
+    #[test]
+    fn products_with_blocks_have_the_stated_precision() {
+        let blocks = WeightForm::Blocks(BlockForm {
+            bits: 4,
+            len: 32,
+            has_zero_points: true,
+            scales: ElementType::Float,
+        });
+        for (stated, expected) in [(None, 4), (Some("0"), 0)] {
+            let mut settings = ExportSettings::default();
+            settings.options.extend(stated.map(|level| ("accuracy-level".to_owned(), level.to_owned())));
+            let translated = translated(&attention(), &settings, blocks);
+            let products = translated.graph.nodes.iter().filter(|node| node.op_type == "MatMulNBits");
+            let products: Vec<_> = products.collect();
+            assert_eq!(products.len(), 8, "seven of the layer, and the head");
+            for product in products {
+                let level = ("accuracy_level", Attribute::Int(expected));
+                assert!(product.attributes.contains(&level) && product.inputs.len() == 4, "{product:?}");
+            }
+            let view = translated.views.first().unwrap();
+            assert_eq!((view.of.as_str(), view.dims.as_slice()), ("token-embedding_Q4", &[32, 16][..]));
+        }
     }
 
     #[test]

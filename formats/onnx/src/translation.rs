@@ -20,43 +20,12 @@ use mc_graph::value_type::Dim;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::element_type::ElementType;
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::proto::{Attribute, Bytes, Initializer, OnnxDim, OnnxGraph, OnnxNode, ValueInfo};
 use crate::rotary_caches::RotaryCache;
 use crate::settings::Settings;
 use crate::value_names::{ATTENTION_MASK, INPUT_IDS};
-
-/// A weight as the file stores it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Weight {
-    /// Its name without the suffix of a plane.
-    pub(crate) name: String,
-    /// Its shape before it was encoded.
-    pub(crate) shape: Vec<u64>,
-    /// Its form.
-    pub(crate) form: WeightForm,
-}
-
-/// The form of a weight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WeightForm {
-    /// Floats.
-    Floats(ElementType),
-    /// Codes in blocks of adjacent columns, with a scale for each block.
-    Blocks(BlockForm),
-}
-
-/// Codes in blocks of adjacent columns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BlockForm {
-    /// Number of bits of a code.
-    pub(crate) bits: u32,
-    /// Number of columns of a block.
-    pub(crate) len: u64,
-    /// True if each block has a zero point.
-    pub(crate) has_zero_points: bool,
-    /// Type of the scales.
-    pub(crate) scales: ElementType,
-}
+use crate::weight_form::{Weight, WeightForm};
 
 /// The model to translate.
 pub(crate) struct Plan<'a> {
@@ -88,41 +57,6 @@ pub(crate) struct View {
     pub(crate) name: String,
     /// Its dimensions.
     pub(crate) dims: Vec<u64>,
-}
-
-/// A value of the graph in ONNX.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct OnnxValue {
-    /// Its name.
-    pub(crate) name: String,
-    /// Type of its elements.
-    pub(crate) element: ElementType,
-    /// Its form.
-    pub(crate) form: ValueForm,
-    /// The columns of another value that it consists of, if it is such a range.
-    pub(crate) columns: Option<Columns>,
-}
-
-/// The form of a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ValueForm {
-    /// `[batch, sequence, width]`.
-    Rows,
-    /// `[batch, sequence, heads, width]`.
-    Heads,
-}
-
-/// A range of the columns of a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Columns {
-    /// Name of the value.
-    pub(crate) of: String,
-    /// The first column.
-    pub(crate) start: u32,
-    /// Number of columns.
-    pub(crate) len: u32,
-    /// Number of columns of the value.
-    pub(crate) width: u32,
 }
 
 /// The state of a translation.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use mc_encoding::codec::Rows;
+use mc_exporter::change::Change;
 use mc_exporter::export_settings::ExportSettings;
 use mc_exporter::exporter::Exporter;
 use mc_exporter::model_description::ModelDescription;
@@ -39,8 +40,14 @@ fn stored(
     exporter: &dyn Exporter,
     model: &ModelDescription<'_>,
     (weight, bytes): &Tensor,
+    change: Option<Change>,
     quantization: &Quantization,
 ) -> Result<Stored, Refusal> {
+    let add = match change {
+        None => 0.0,
+        Some(Change::Add(value)) => value,
+        Some(change) => panic!("{change:?} is not for this model"),
+    };
     let shape = weight.shape();
     let unencoded =
         UnencodedTensor { tensor: weight.tensor, name: &weight.name, dtype: DType::F32, shape: &shape };
@@ -48,7 +55,7 @@ fn stored(
     let encoded = EncodedTensor::of(weight.tensor, &weight.name, form, shape.clone())
         .map_err(|error| Refusal::new(error.to_string()))?;
     let x: Vec<f32> =
-        bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap())).collect();
+        bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()) + add).collect();
     let mut planes = vec![Vec::new(); form.plane_names().len()];
     let n_cols = *shape.last().unwrap() as usize;
     form.encode(&Rows { x: &x, n_cols, importance: None }, &mut planes);
@@ -64,7 +71,19 @@ fn written(
     seed: u32,
     break_file: impl Fn(&str, &mut Vec<u8>),
 ) -> Result<(ExportInfo, Bytes), Refusal> {
+    written_as(toy(0).0.model.family, exporter, quantization, seed, break_file)
+}
+
+/// Like [`written`], with the norms of a family.
+fn written_as(
+    family: &'static str,
+    exporter: &'static dyn Exporter,
+    quantization: &Quantization,
+    seed: u32,
+    break_file: impl Fn(&str, &mut Vec<u8>),
+) -> Result<(ExportInfo, Bytes), Refusal> {
     let (mut export, mut bytes) = toy(0);
+    export.model.family = family;
     let decoder = export.model.decoder.clone();
     let settings = ExportSettings { quantization: quantization.name.to_owned(), ..ExportSettings::default() };
     let configuration = config().to_string().into_bytes();
@@ -82,8 +101,10 @@ fn written(
     };
     let stored: Vec<Stored> = tensors(&decoder, seed)
         .iter()
-        .inspect(|(weight, _)| assert_eq!(change_of(exporter, &export.model, weight.tensor), None))
-        .map(|tensor| stored(exporter, &model, tensor, quantization))
+        .map(|tensor| {
+            let change = change_of(exporter, &export.model, tensor.0.tensor);
+            stored(exporter, &model, tensor, change, quantization)
+        })
         .collect::<Result<_, _>>()?;
     let encoded: Vec<EncodedTensor> = stored.iter().map(|(encoded, _)| encoded.clone()).collect();
     let planes = exporter.layout(&model, &encoded)?;
@@ -131,6 +152,15 @@ fn unquantized_files_of_every_format_are_on_par_and_those_of_another_model_are_n
         assert_eq!(values, [0.0, 1.0, 1.0].map(Some), "{}", exporter.name());
         let other = parity(written(exporter, plain, 7, |_, _| {}).unwrap());
         assert!(!other[0].passed, "{}", exporter.name());
+    }
+}
+
+#[test]
+fn norms_that_a_checkpoint_stores_less_one_are_whole_in_every_format() {
+    for exporter in formats() {
+        let plain = exporter.quantizations().iter().find(|word| word.name == "f32").unwrap();
+        let same = parity(written_as("gemma2", exporter, plain, 0, |_, _| {}).unwrap());
+        assert_eq!(same[0].value, Some(0.0), "{}", exporter.name());
     }
 }
 

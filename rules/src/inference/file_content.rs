@@ -9,7 +9,7 @@ use mc_ir::action::{ActionError, Content, Piece};
 use mc_runtime::weight_bytes::WeightBytes;
 
 /// A file with its path in the folder of the model.
-pub(crate) struct FileContent {
+pub struct FileContent {
     name: String,
     content: Content,
     /// The offset of each piece, and the length of the file.
@@ -18,7 +18,7 @@ pub(crate) struct FileContent {
 
 impl FileContent {
     /// Joins a file's name with its content.
-    pub(crate) fn new(name: &str, content: Content) -> Self {
+    pub fn new(name: &str, content: Content) -> Self {
         let mut offsets = vec![0];
         for part in &content.parts {
             offsets.push(offsets[offsets.len() - 1] + part.range.len() as u64);

@@ -8,7 +8,7 @@ pub(crate) mod chunk_len;
 pub mod conversation;
 pub(crate) mod expected_tensor;
 pub(crate) mod exported;
-pub(crate) mod file_content;
+pub mod file_content;
 pub(crate) mod model_work;
 pub(crate) mod opened;
 pub(crate) mod prompts;

@@ -1,5 +1,11 @@
 //! The formats, each with a function that passes bytes to all of our readers of it.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
+use mc_exporter::exporter::Exporter;
+use mc_exporter::format_error::FormatError;
+use mc_exporter::planes_in_files::FileBytes;
 use mc_family::adapter::AdapterConfig;
 use mc_family::families::{for_config, for_decoder};
 use mc_family::tokenizer::Tokenizer;
@@ -7,6 +13,7 @@ use mc_family::tokenizer::vocabulary::vocabulary;
 use mc_family::tokenizer_files::TokenizerFiles;
 use mc_gguf::reader::Gguf;
 use mc_gguf::{imatrix, model, split, vocabulary_keys};
+use mc_onnx::exporter::OnnxExporter;
 use mc_safetensors::header::Header;
 use mc_safetensors::index::shards;
 
@@ -30,6 +37,8 @@ const TEXT_FLOOR: usize = 1 << 20;
 pub static SAFETENSORS: Reader = Reader { name: "safetensors", floor: HEAD_FLOOR, read: safetensors };
 /// `gguf`.
 pub static GGUF: Reader = Reader { name: "gguf", floor: HEAD_FLOOR, read: gguf };
+/// `onnx`.
+pub static ONNX: Reader = Reader { name: "onnx", floor: TEXT_FLOOR, read: onnx };
 /// `tokenizer_json`.
 pub static TOKENIZER_JSON: Reader =
     Reader { name: "tokenizer_json", floor: TEXT_FLOOR, read: tokenizer_json };
@@ -46,8 +55,16 @@ pub static CONFIG: Reader = Reader { name: "config", floor: TEXT_FLOOR, read: co
 pub static CHAT_TEMPLATE: Reader = Reader { name: "chat_template", floor: TEXT_FLOOR, read: chat_template };
 
 /// Every format.
-pub static READERS: &[&Reader] =
-    &[&SAFETENSORS, &GGUF, &TOKENIZER_JSON, &TOKENIZER_MODEL, &ADAPTER_CONFIG, &CONFIG, &CHAT_TEMPLATE];
+pub static READERS: &[&Reader] = &[
+    &SAFETENSORS,
+    &GGUF,
+    &ONNX,
+    &TOKENIZER_JSON,
+    &TOKENIZER_MODEL,
+    &ADAPTER_CONFIG,
+    &CONFIG,
+    &CHAT_TEMPLATE,
+];
 
 /// Vocabulary size of the checkpoint whose tokenizer is read.
 const N_VOCAB: u32 = 1024;
@@ -83,6 +100,33 @@ fn gguf(bytes: &[u8]) {
     drop(vocabulary_keys::vocabulary(&gguf));
     drop(split::merge(std::slice::from_ref(&gguf)));
     drop(imatrix::ImatrixFile::parse(bytes));
+}
+
+/// A graph whose tensors are in the file beside it; that file has the same bytes here.
+fn onnx(bytes: &[u8]) {
+    let files = ["model.onnx", "model.onnx.data"].map(|name| OnnxFile { name, bytes });
+    drop(OnnxExporter.find_planes(&[&files[0], &files[1]]));
+}
+
+struct OnnxFile<'a> {
+    name: &'static str,
+    bytes: &'a [u8],
+}
+
+impl FileBytes for OnnxFile<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn n_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    fn read(&self, range: Range<u64>) -> Result<Cow<'_, [u8]>, FormatError> {
+        let range =
+            usize::try_from(range.start).unwrap_or(usize::MAX)..usize::try_from(range.end).unwrap_or(0);
+        self.bytes.get(range).map(Cow::Borrowed).ok_or_else(|| FormatError::new("The file is shorter"))
+    }
 }
 
 /// `tokenizer.json`, and its vocabulary with an empty configuration.

@@ -41,9 +41,15 @@ pub(crate) fn text(listing: &Listing, source: &str, parts: Parts) -> String {
     text
 }
 
-/// Number of parameters, bits per weight and the share of each type; empty without weights.
+/// Number of parameters, bits per weight and the share of each type; empty without weights. If weights are packed, only
+/// the shares of bytes are known.
 fn summary(listing: &Listing) -> String {
     let summary = listing.summary();
+    if summary.is_packed() && listing.is_model() {
+        let share = |of: &TypeShare| format!("{} {}", of.kind, percent(of.n_bytes, summary.n_bytes));
+        let types: Vec<String> = summary.types.iter().map(share).collect();
+        return format!("types, by bytes: {}\n", types.join(", "));
+    }
     let Some(bits) = summary.bits_per_weight().filter(|_| listing.is_model()) else { return String::new() };
     let n_parameters = summary.n_parameters;
     let share = |of: &TypeShare| format!("{} {}", of.kind, percent(of.n_parameters, n_parameters));
@@ -106,7 +112,7 @@ pub(crate) fn json(listing: &Listing, source: &str, parts: Parts) -> Value {
         "format": listing.format,
         "facts": facts,
         "summary": {
-            "parameters": summary.n_parameters, "bits_per_weight": summary.bits_per_weight(), "types": types,
+            "parameters": (!summary.is_packed()).then_some(summary.n_parameters), "bits_per_weight": summary.bits_per_weight(), "types": types,
         },
     });
     if parts.keys {

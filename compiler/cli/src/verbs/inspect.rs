@@ -1,4 +1,4 @@
-//! `mc inspect`: shows a GGUF or safetensors file, a folder with a model, an object of the store, or the model of a
+//! `mc inspect`: shows a model file of any format, a folder with a model, an object of the store, or the model of a
 //! target.
 
 use std::path::Path;
@@ -8,6 +8,7 @@ use mc_driver::inspect::error::InspectError;
 use mc_driver::inspect::file::map_file;
 use mc_driver::inspect::folder;
 use mc_driver::inspect::listing::Listing;
+use mc_driver::inspect::planes;
 use mc_driver::inspect::read::{add_reports, head, list};
 use mc_driver::inspect::target::is_label;
 use mc_ir::action::Content;
@@ -28,7 +29,7 @@ use crate::verbs::model::{stored, target_model};
     before_help = "Examples:\n  mc inspect //models:app --tensors   types, sizes and quantization errors\n  mc inspect model.safetensors        keys and tensors of a file"
 )]
 pub(crate) struct Inspect {
-    /// File (.gguf, .safetensors), folder (checkpoint, adapter or bundle), label of a target, or hash of an object in
+    /// File (.gguf, .safetensors, .onnx, .tflite, .litertlm), folder (checkpoint, adapter or bundle), label of a target, or hash of an object in
     /// the store (its first digits are enough)
     source: String,
 
@@ -54,7 +55,16 @@ impl Run for Inspect {
             self.report(invocation, &folder::open(&self.source)?.listing, parts);
             return Ok(Exit::Done);
         }
-        let Found { content, reports, is_object } = self.content(invocation)?;
+        if let Some(listing) = planes::list_at(Path::new(&self.source)) {
+            self.report(invocation, &listing?, parts);
+            return Ok(Exit::Done);
+        }
+        let Found { content, reports, is_object, listing } = self.content(invocation)?;
+        if let Some(mut listing) = listing {
+            add_reports(&mut listing, &reports);
+            self.report(invocation, &listing, parts);
+            return Ok(Exit::Done);
+        }
         let head = head(&content);
         let n_bytes = content.n_bytes();
         match list(&self.source, &head, n_bytes) {
@@ -85,6 +95,8 @@ struct Found {
     /// Known reports about the tensors, if the source is a target.
     reports: Vec<Entry>,
     is_object: bool,
+    /// The contents, if the format does not describe itself.
+    listing: Option<Listing>,
 }
 
 impl Inspect {
@@ -99,8 +111,8 @@ impl Inspect {
     /// The content of the source.
     fn content(&self, invocation: &Invocation) -> Result<Found, Failure> {
         if is_label(&self.source) {
-            let target = target_model(invocation, &self.source)?;
-            return Ok(Found { content: target.content, reports: target.reports, is_object: false });
+            let (target, listing) = target_model(invocation, &self.source)?;
+            return Ok(Found { content: target.content, reports: target.reports, is_object: false, listing });
         }
         let stored = stored(invocation, &self.source)?;
         let is_object = stored.is_some();
@@ -108,7 +120,7 @@ impl Inspect {
             Some(content) => content,
             None => map_file(&self.source)?,
         };
-        Ok(Found { content, reports: Vec::new(), is_object })
+        Ok(Found { content, reports: Vec::new(), is_object, listing: None })
     }
 
     /// Shows size and beginning of an object of unknown format, because the store may hold any data.

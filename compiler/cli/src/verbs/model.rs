@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mc_driver::build::engine::warn_of_damage;
+use mc_driver::inspect::listing::Listing;
 use mc_driver::inspect::object;
 use mc_driver::inspect::side::Operand;
 use mc_driver::inspect::target::{
@@ -52,14 +53,20 @@ pub(crate) fn stored(invocation: &Invocation, text: &str) -> Result<Option<Conte
     Ok(Some(content))
 }
 
-/// The model of a target, built if necessary; its gates are not run.
-pub(crate) fn target_model(invocation: &Invocation, text: &str) -> Result<BuiltModel, Failure> {
+/// The model of a target, built if necessary, and its tensors if its format does not describe itself; its gates are not
+/// run.
+pub(crate) fn target_model(
+    invocation: &Invocation,
+    text: &str,
+) -> Result<(BuiltModel, Option<Listing>), Failure> {
     let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;
     let targets = invocation.wanted(&declarations, &[text.to_owned()], &progress)?;
     let info = export_of(text, &targets)?;
     let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
-    Ok(build_export(&mut engine, info)?)
+    let built = build_export(&mut engine, info)?;
+    let listing = built.planes(info).transpose()?;
+    Ok((built, listing))
 }
 
 /// The model loaded to be run: from a file, which is built if necessary, or directly from tensors.

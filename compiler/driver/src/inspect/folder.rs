@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use mc_files::regular;
 use mc_ir::action::{Content, Piece};
+use mc_rules::exporters;
 use mc_safetensors::index::shards;
 use mc_store::mapping::MappedFile;
 use serde_json::Value;
 
 use crate::inspect::error::InspectError;
+use crate::inspect::file::map_file;
 use crate::inspect::listing::Listing;
+use crate::inspect::planes;
 use crate::inspect::read::{head, list};
 use crate::inspect::safetensors;
 use crate::inspect::target::model_file;
@@ -61,7 +64,24 @@ pub fn open(path: &str) -> Result<ModelFolder, InspectError> {
             return checkpoint(path, what, vec![single]);
         }
     }
+    if let Some(name) = names.iter().find(|name| exporters::of_main_file(name).is_some()) {
+        return written(path, &names, name);
+    }
     file_in(path, &names)
+}
+
+/// The model in a format whose files do not describe themselves; with a manifest beside it, that of a bundle.
+fn written(path: &str, names: &[String], name: &str) -> Result<ModelFolder, InspectError> {
+    let file = Path::new(path).join(name);
+    let content = map_file(&file.display().to_string())?;
+    let listing = planes::list_at(&file).transpose()?;
+    let mut listing =
+        listing.ok_or_else(|| InspectError::UnknownFormat { source_name: name.to_owned(), start: None })?;
+    listing.facts = vec![("files", names.join(", ")), ("model", format!("{name} ({})", listing.format))];
+    if names.iter().any(|name| name == MANIFEST) {
+        listing.format = "bundle";
+    }
+    Ok(ModelFolder { listing, content, is_checkpoint: false })
 }
 
 /// The shards that an index lists, sorted.

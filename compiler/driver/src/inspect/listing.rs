@@ -54,6 +54,9 @@ pub struct Tensor {
     pub fidelity: Option<Fidelity>,
 }
 
+/// The types of elements that hold codes of weights.
+const CODES: [&str; 4] = ["U32", "U8", "I8", "I32"];
+
 /// The numbers of a model: how many there are, and how they are stored.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Summary {
@@ -79,9 +82,16 @@ pub struct TypeShare {
 }
 
 impl Summary {
-    /// Bits for each element; `None` where there is no element.
+    /// Returns true if integers hold weights: several in one element, or with scales of their own, so that elements are
+    /// not parameters.
+    pub fn is_packed(&self) -> bool {
+        self.types.iter().any(|share| CODES.contains(&share.kind))
+    }
+
+    /// Bits for each element; `None` where there is no element, or where elements are not parameters.
     pub fn bits_per_weight(&self) -> Option<f64> {
-        (self.n_parameters > 0).then(|| self.n_bytes as f64 * 8.0 / self.n_parameters as f64)
+        (self.n_parameters > 0 && !self.is_packed())
+            .then(|| self.n_bytes as f64 * 8.0 / self.n_parameters as f64)
     }
 }
 

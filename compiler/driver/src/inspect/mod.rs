@@ -8,6 +8,7 @@ pub mod file;
 pub mod folder;
 pub mod listing;
 pub mod object;
+pub mod planes;
 pub mod read;
 pub mod side;
 pub mod target;

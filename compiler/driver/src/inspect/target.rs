@@ -17,6 +17,8 @@ use crate::declarations::Wanted;
 use crate::event::Event;
 use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
+use crate::inspect::listing::Listing;
+use crate::inspect::planes;
 use crate::inspect::series;
 
 /// Returns true if the text is a label, and not a file.
@@ -43,6 +45,21 @@ pub struct BuiltModel {
     pub files: Vec<(Artifact, Content)>,
     /// The reports about its tensors.
     pub reports: Vec<Entry>,
+}
+
+impl BuiltModel {
+    /// Lists the tensors in its files; `None` if its format describes itself.
+    ///
+    /// # Errors
+    /// If a file is broken.
+    pub fn planes(&self, info: &ExportInfo) -> Option<Result<Listing, InspectError>> {
+        let written = info.written.as_ref()?;
+        let named = self.files.iter().filter_map(|(file, content)| {
+            let (name, _) = written.files.iter().find(|(_, known)| known == file)?;
+            Some((name.clone(), content.clone()))
+        });
+        planes::list(named.collect())
+    }
 }
 
 /// The export of the single target that a pattern matches.

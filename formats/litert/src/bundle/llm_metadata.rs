@@ -22,15 +22,15 @@ const REASONING: [&str; 2] = ["<think>", "</think>"];
 
 /// The message.
 pub(crate) fn of(model: &ModelDescription<'_>, vocabulary: &Vocabulary, settings: &Settings) -> Vec<u8> {
-    let template = vocabulary.chat_template.as_deref().map(template::rewritten);
+    let source = vocabulary.chat_template.as_deref();
     let mut message = Message::new();
-    if let Some(start) = start_token(vocabulary, template.as_deref()) {
+    if let Some(start) = start_token(vocabulary, source) {
         message = message.message(1, &token(start));
     }
     for id in &vocabulary.special.stop {
         message = message.message(2, &token(*id));
     }
-    for text in stop_tokens::texts(vocabulary, template.as_deref()) {
+    for text in stop_tokens::texts(vocabulary, source) {
         message = message.message(2, &Message::new().text(2, &text));
     }
     if let Some(sampler) = model.facts.and_then(|facts| sampler(&facts.sampling)) {
@@ -41,8 +41,9 @@ pub(crate) fn of(model: &ModelDescription<'_>, vocabulary: &Vocabulary, settings
     let model_type =
         MODEL_TYPES.iter().find(|(name, _)| *name == family).map_or(GENERIC, |(_, number)| *number);
     message = message.message(6, &Message::new().message(model_type, &Message::new()));
-    if let Some(template) = &template {
-        message = message.text(7, template);
+    if let Some(template) = source {
+        let eos = vocabulary.special.eos.and_then(|eos| vocabulary.tokens.get(eos as usize));
+        message = message.text(7, &template::for_engine(template, eos.map(String::as_str)));
         if template.contains(REASONING[0]) {
             let channel = Message::new().text(1, "thought").text(2, REASONING[0]).text(3, REASONING[1]);
             message = message.message(8, &channel);

@@ -63,3 +63,52 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use mc_decoder::pre_tokenizer::PreTokenizer;
+    use mc_decoder::vocabulary::{SpecialTokens, VocabularyKind};
+
+    use super::*;
+
+    fn vocabulary(tokens: &[(&str, TokenType)]) -> Vocabulary {
+        Vocabulary {
+            kind: VocabularyKind::SentencePiece,
+            pre_tokenizer: PreTokenizer::NONE,
+            tokens: tokens.iter().map(|(token, _)| (*token).to_owned()).collect(),
+            scores: Vec::new(),
+            types: tokens.iter().map(|(_, kind)| *kind).collect(),
+            merges: Vec::new(),
+            special: SpecialTokens::default(),
+            space_prefix: None,
+            chat_template: None,
+            named_templates: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn tokens_beyond_the_model_are_added_as_text() {
+        let piece = Message::new().text(1, "a").float(2, 0.0);
+        // The second message is a setting of the trainer.
+        let model = Message::new().message(1, &piece).message(2, &Message::new().integer(4, 1)).into_bytes();
+        let vocabulary = vocabulary(&[
+            ("a", TokenType::Normal),
+            ("[PAD1]", TokenType::Unused),
+            ("<end>", TokenType::Control),
+            ("[PAD3]", TokenType::Unused),
+        ]);
+        let added = added_tokens(&model, &vocabulary).unwrap();
+        let piece = |text: &str, kind: u64| Message::new().text(1, text).float(2, 0.0).integer(3, kind);
+        let expected = Message::new().message(1, &piece("[PAD1]", 5)).message(1, &piece("<end>", 4));
+        assert_eq!(added, expected.into_bytes());
+    }
+
+    #[test]
+    fn broken_models_are_errors() {
+        let empty = vocabulary(&[]);
+        for model in [&b"\x0a\xff"[..], b"\x0a", b"\x0b", b"\x0a\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"]
+        {
+            assert!(added_tokens(model, &empty).is_err());
+        }
+    }
+}

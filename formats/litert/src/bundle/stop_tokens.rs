@@ -29,3 +29,33 @@ pub(crate) fn texts(vocabulary: &Vocabulary, template: Option<&str>) -> Vec<Stri
     texts.dedup();
     texts
 }
+
+#[cfg(test)]
+mod tests {
+    use mc_decoder::pre_tokenizer::PreTokenizer;
+    use mc_decoder::vocabulary::{SpecialTokens, VocabularyKind};
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_turn_is_that_of_the_template() {
+        let vocabulary = Vocabulary {
+            kind: VocabularyKind::BytePair,
+            pre_tokenizer: PreTokenizer::NONE,
+            tokens: vec!["</s>".to_owned()],
+            scores: Vec::new(),
+            types: Vec::new(),
+            merges: Vec::new(),
+            special: SpecialTokens { eos: Some(0), ..SpecialTokens::default() },
+            space_prefix: None,
+            chat_template: None,
+            named_templates: Vec::new(),
+        };
+        let of = |template| texts(&vocabulary, template).join(" ");
+        let expected = " </s> !</s> \"</s> '</s> )</s> *</s> ,</s> .</s> :</s> ;</s> </s> ?</s> ]</s> }</s>";
+        assert_eq!(of(None), expected);
+        assert_eq!(of(Some("{{ m }}{{ eos_token }}")), expected);
+        assert!(of(Some("<|im_start|>{{ m }}<|im_end|>")).contains(".<|im_end|>"));
+        assert!(!of(Some("<|im_start|>{{ m }}<|im_end|>")).contains("</s>"));
+    }
+}

@@ -1,10 +1,47 @@
 //! The chat template in a form that LiteRT-LM's template engine accepts.
 //!
-//! The engine has no `generation` blocks, which mark a model's turns for training, and no methods of dictionaries.
+//! The engine passes the content of a message as a list of parts, where templates expect a text, and passes an empty end
+//! token. It has no `generation` blocks, which mark a model's turns for training, and no methods of dictionaries.
+
+/// Replaces the messages by messages whose content is a text.
+const PLAIN_MESSAGES: &str = "\
+{%- set plain = namespace(messages=[], text='') -%}\
+{%- for message in messages -%}\
+{%- if message.content is defined and message.content is sequence and message.content is not string -%}\
+{%- set plain.text = '' -%}\
+{%- for part in message.content -%}\
+{%- if part.text is defined -%}{%- set plain.text = plain.text + part.text -%}{%- endif -%}\
+{%- endfor -%}\
+{%- set plain.messages = plain.messages + [dict(message, content=plain.text)] -%}\
+{%- else -%}\
+{%- set plain.messages = plain.messages + [message] -%}\
+{%- endif -%}\
+{%- endfor -%}\
+{%- set messages = plain.messages -%}";
+
+/// Methods of texts that the engine has as filters only.
+const METHODS: &[(&str, &str)] = &[
+    (".upper()", " | upper"),
+    (".lower()", " | lower"),
+    (".title()", " | title"),
+    (".capitalize()", " | capitalize"),
+];
+
+/// The template for the engine.
+///
+/// * `eos`: the text of the end token
+pub(crate) fn for_engine(template: &str, eos: Option<&str>) -> String {
+    let eos = eos.filter(|_| template.contains("eos_token"));
+    // A text of JSON is one of a template.
+    let eos = eos.map(|eos| format!("{{%- set eos_token = {} -%}}", serde_json::Value::from(eos)));
+    let template = rewritten(template);
+    let template = METHODS.iter().fold(template, |text, (method, filter)| text.replace(method, filter));
+    format!("{PLAIN_MESSAGES}{}{template}", eos.unwrap_or_default())
+}
 
 /// Rewrites a template: blocks of `generation` lose their tags, `x.get('k')` becomes `x['k']`, and `x.get('k', d)`
 /// becomes `(x['k'] | default(d))`.
-pub(crate) fn rewritten(template: &str) -> String {
+fn rewritten(template: &str) -> String {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(start) = rest.find("{%") {
@@ -103,4 +140,45 @@ fn subject_len(text: &str) -> usize {
         depth > 0 || c.is_alphanumeric() || matches!(c, '_' | '.')
     };
     text.chars().rev().take_while(is_part).map(char::len_utf8).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_of_turns_are_removed() {
+        for (template, expected) in [
+            ("a {% generation %}b{% endgeneration %} c", "a b c"),
+            ("a\n{%- generation -%}\nb\n{%- endgeneration %}\nc", "ab\nc"),
+            ("{% for m in messages %}{{ m }}{% endfor %}", "{% for m in messages %}{{ m }}{% endfor %}"),
+            ("{% broken", "{% broken"),
+        ] {
+            assert_eq!(rewritten(template), expected);
+        }
+    }
+
+    #[test]
+    fn the_end_token_is_set_where_it_is_used() {
+        let rest = |template: &str, eos| for_engine(template, eos).replace(PLAIN_MESSAGES, "");
+        assert_eq!(rest("{{ m.upper() }}", Some("</s>")), "{{ m | upper }}");
+        assert_eq!(
+            rest("{{ eos_token }}", Some("\"</s>")),
+            r#"{%- set eos_token = "\"</s>" -%}{{ eos_token }}"#
+        );
+    }
+
+    #[test]
+    fn calls_of_get_become_subscripts() {
+        for (template, expected) in [
+            ("{{ m.get('content') }}", "{{ m['content'] }}"),
+            ("{{ m.get(\"a\") + m.get('b') }}", "{{ m[\"a\"] + m['b'] }}"),
+            ("{{ m.tools[0].get('a', '()') }}", "{{ (m.tools[0]['a'] | default('()')) }}"),
+            ("{% if m.get('a', f(x)) %}", "{% if (m['a'] | default(f(x))) %}"),
+            ("{{ m.get(key) }}", "{{ m.get(key) }}"),
+            ("{{ m.get('a'", "{{ m.get('a'"),
+        ] {
+            assert_eq!(rewritten(template), expected);
+        }
+    }
 }

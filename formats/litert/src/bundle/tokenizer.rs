@@ -1,6 +1,9 @@
-//! The tokenizer of a bundle: the SentencePiece model of the checkpoint if there is one, else its `tokenizer.json`.
+//! The tokenizer of a bundle: the `tokenizer.json` of the checkpoint if there is one, else its SentencePiece model.
+//!
+//! The official tool prefers the SentencePiece model. That does not find control tokens such as `</s>` in the text that
+//! a chat template writes.
 
-use mc_decoder::vocabulary::{Vocabulary, VocabularyKind};
+use mc_decoder::vocabulary::Vocabulary;
 use mc_exporter::format_error::FormatError;
 use mc_exporter::model_description::ModelDescription;
 
@@ -21,16 +24,15 @@ const LEVEL: u8 = 6;
 /// # Errors
 /// If the checkpoint has no tokenizer, or its SentencePiece model is broken.
 pub(crate) fn section(model: &ModelDescription<'_>, vocabulary: &Vocabulary) -> Result<Section, FormatError> {
-    let pieces = model.file(PIECE_MODEL).filter(|_| vocabulary.kind == VocabularyKind::SentencePiece);
-    if let Some(pieces) = pieces {
-        let added = piece_model::added_tokens(pieces, vocabulary)?;
-        return Ok(source(SectionType::PieceModel, PIECE_MODEL, pieces.len() as u64, &added));
+    if let Some(json) = model.file(TOKENIZER_JSON) {
+        return Ok(Section::of_bytes(SectionType::CompressedTokenizer, &compressed(json)));
     }
-    let json = model.file(TOKENIZER_JSON).ok_or_else(|| {
+    let pieces = model.file(PIECE_MODEL).ok_or_else(|| {
         FormatError::new("The checkpoint has neither `tokenizer.model` nor `tokenizer.json`")
             .with_help("`container \"tflite\"` writes the graph without a tokenizer")
     })?;
-    Ok(Section::of_bytes(SectionType::CompressedTokenizer, &compressed(json)))
+    let added = piece_model::added_tokens(pieces, vocabulary)?;
+    Ok(source(SectionType::PieceModel, PIECE_MODEL, pieces.len() as u64, &added))
 }
 
 /// The length of a text, then the text, compressed. The library is pinned to one version, because each may compress
@@ -52,6 +54,6 @@ mod tests {
         let inflated = miniz_oxide::inflate::decompress_to_vec_zlib(&bytes[8..]).unwrap();
         assert_eq!(inflated, text.as_bytes());
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        expect_test::expect![[r#""#]].assert_eq(&hex);
+        expect_test::expect!["c600000000000000789ccd8c310e001000c4be720ff02992138b48e8c0ef4d62b21bdb34a55823562b2d3c945b1747e149b8f828f8e0b001bc37476b"].assert_eq(&hex);
     }
 }

@@ -4,6 +4,7 @@
 //! may have several parents. The bytes are a function of the calls alone.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use mc_exporter::format_error::FormatError;
 use mc_exporter::plane::Part;
@@ -47,7 +48,7 @@ enum Shape {
 
 #[derive(Clone, Debug)]
 enum Contents {
-    Bytes(Vec<u8>),
+    Bytes(Rc<[u8]>),
     Plane { number: usize, n_bytes: u64 },
     Zeros(u64),
 }
@@ -87,11 +88,15 @@ impl Writer {
     pub(crate) fn text(&mut self, text: &str) -> Object {
         // The zero byte at the end is not counted.
         let bytes = [text.as_bytes(), &[0]].concat();
-        self.push(Shape::Vector { n_elements: text.len() as u64, align: 4, contents: Contents::Bytes(bytes) })
+        self.push(Shape::Vector {
+            n_elements: text.len() as u64,
+            align: 4,
+            contents: Contents::Bytes(bytes.into()),
+        })
     }
 
     /// A vector of bytes, aligned to 16 as constants must be.
-    pub(crate) fn bytes(&mut self, bytes: Vec<u8>) -> Object {
+    pub(crate) fn bytes(&mut self, bytes: Rc<[u8]>) -> Object {
         let n_elements = bytes.len() as u64;
         self.push(Shape::Vector { n_elements, align: 16, contents: Contents::Bytes(bytes) })
     }
@@ -100,7 +105,7 @@ impl Writer {
     pub(crate) fn integers(&mut self, integers: impl IntoIterator<Item = i32>) -> Object {
         let bytes: Vec<u8> = integers.into_iter().flat_map(i32::to_le_bytes).collect();
         let n_elements = bytes.len() as u64 / 4;
-        self.push(Shape::Vector { n_elements, align: 4, contents: Contents::Bytes(bytes) })
+        self.push(Shape::Vector { n_elements, align: 4, contents: Contents::Bytes(bytes.into()) })
     }
 
     /// A vector of numbers of 4 bytes, which are a plane.

@@ -38,8 +38,9 @@ impl Lowering<'_> {
     pub(crate) fn select(&mut self, condition: &Tensor, yes: &Tensor, no: &Tensor) -> Tensor {
         let shape = broadcast(&condition.shape, &broadcast(&yes.shape, &no.shape));
         let inputs = [condition.index, yes.index, no.index];
+        let element_type = self.subgraph.element_type(yes);
         let options = Options::of(Code::SelectV2);
-        self.subgraph.step(Code::SelectV2, None, options, &inputs, (ElementType::F32, &shape))
+        self.subgraph.step(Code::SelectV2, None, options, &inputs, (element_type, &shape))
     }
 
     /// Multiplies by a number, unless it is 1.

@@ -41,6 +41,11 @@ impl Positions {
 }
 
 impl Lowering<'_> {
+    /// The position of each token, `[tokens]`.
+    pub(crate) fn input_positions(&self) -> Tensor {
+        self.positions.input_pos.clone()
+    }
+
     /// The first position, `[1]`.
     pub(crate) fn first_position(&mut self) -> Tensor {
         if let Some(first) = &self.positions.first {

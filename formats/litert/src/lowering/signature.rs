@@ -33,7 +33,7 @@ pub(crate) fn signatures(shared: &Shared<'_>, prefill: &[u32]) -> Result<Vec<Sub
 
 fn lower(shared: &Shared<'_>, name: &str, n_tokens: u32, has_logits: bool) -> Result<Subgraph, String> {
     let parts = (shared.graph, shared.weights, shared.caches);
-    let mut lowering = Lowering::new(name, parts, n_tokens, shared.n_positions);
+    let mut lowering = Lowering::new(name, parts, (n_tokens, !has_logits), shared.n_positions);
     let logits = shared.graph.output(LOGITS).filter(|_| has_logits);
     let is_needed = needed(shared.graph, logits);
     for (node, _) in shared.graph.nodes().iter().zip(&is_needed).filter(|(_, is_needed)| **is_needed) {

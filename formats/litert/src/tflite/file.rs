@@ -6,6 +6,7 @@
 //! Source: schema.fbs of LiteRT; field numbers are those of its tables.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use mc_exporter::format_error::FormatError;
 use mc_exporter::plane::{Part, Plane};
@@ -92,7 +93,7 @@ struct Head<'a> {
     weights: &'a Weights,
     planes: &'a [Plane],
     /// The buffer of each constant.
-    constants: BTreeMap<Vec<u8>, usize>,
+    constants: BTreeMap<Rc<[u8]>, usize>,
     buffers: Vec<Vec<(u16, Field)>>,
 }
 
@@ -127,9 +128,9 @@ impl Head<'_> {
             Source::Constant(bytes) => match self.constants.get(bytes) {
                 Some(number) => *number,
                 None => {
-                    let data = self.writer.bytes(bytes.clone());
+                    let data = self.writer.bytes(Rc::clone(bytes));
                     self.buffers.push(vec![(0, Field::Object(data))]);
-                    self.constants.insert(bytes.clone(), self.buffers.len() - 1);
+                    self.constants.insert(Rc::clone(bytes), self.buffers.len() - 1);
                     self.buffers.len() - 1
                 }
             },

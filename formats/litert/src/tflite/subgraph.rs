@@ -1,6 +1,7 @@
 //! One subgraph: tensors and the operators that compute them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
@@ -18,7 +19,7 @@ pub(crate) enum Source {
     /// An operator or the caller writes them.
     Computed,
     /// Bytes of the graph's description.
-    Constant(Vec<u8>),
+    Constant(Rc<[u8]>),
     /// The codes or numbers of a weight, by its number among the model's weights.
     Weight(usize),
     /// The scales of a weight's blocks.
@@ -51,6 +52,9 @@ pub(crate) struct Port {
     pub(crate) tensor: i32,
 }
 
+/// Type, shape and bytes of a constant.
+type Constant = (ElementType, Vec<u32>, Rc<[u8]>);
+
 /// A subgraph under construction.
 #[derive(Debug, Default)]
 pub(crate) struct Subgraph {
@@ -59,7 +63,7 @@ pub(crate) struct Subgraph {
     pub(crate) steps: Vec<Step>,
     pub(crate) inputs: Vec<Port>,
     pub(crate) outputs: Vec<Port>,
-    constants: BTreeMap<(ElementType, Vec<u32>, Vec<u8>), i32>,
+    constants: BTreeMap<Constant, i32>,
     weights: BTreeMap<usize, i32>,
 }
 
@@ -102,7 +106,8 @@ impl Subgraph {
 
     /// A constant. Equal ones are one tensor.
     pub(crate) fn constant(&mut self, element_type: ElementType, shape: &[u32], bytes: Vec<u8>) -> Tensor {
-        let key = (element_type, shape.to_vec(), bytes.clone());
+        let bytes: Rc<[u8]> = bytes.into();
+        let key = (element_type, shape.to_vec(), Rc::clone(&bytes));
         if let Some(index) = self.constants.get(&key) {
             return Tensor { index: *index, shape: shape.to_vec() };
         }

@@ -6,8 +6,9 @@ use mc_graph::ids::ValueId;
 use mc_graph::operators::rms_norm::RmsNorm;
 
 use crate::element_type::ElementType;
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::proto::{Attribute, MICROSOFT};
-use crate::translation::{OnnxValue, Translation, ValueForm};
+use crate::translation::Translation;
 
 /// Appends the nodes.
 pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Result<(), Refusal> {

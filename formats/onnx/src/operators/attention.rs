@@ -12,9 +12,10 @@ use mc_graph::operators::rope::Rope;
 use mc_graph::operators::rotary_angles::RotaryAngles;
 use mc_graph::rotary::RotaryPairing;
 
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::operators::rotary_tables;
 use crate::proto::{Attribute, MICROSOFT, OnnxDim, ValueInfo};
-use crate::translation::{OnnxValue, Translation, ValueForm};
+use crate::translation::Translation;
 use crate::value_names::{past, present};
 
 /// The runtime's kernels process this many dimensions of a head at once.

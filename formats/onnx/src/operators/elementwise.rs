@@ -5,9 +5,10 @@ use mc_graph::graph::Node;
 use mc_graph::operators::scale::Scale;
 use mc_graph::operators::soft_cap::SoftCap;
 
+use crate::onnx_value::ValueForm;
 use crate::operators::add::wider;
 use crate::proto::Attribute;
-use crate::translation::{Translation, ValueForm};
+use crate::translation::Translation;
 
 /// `mul`: a product.
 pub(super) fn mul(translation: &mut Translation<'_>, node: &Node) -> Result<(), Refusal> {

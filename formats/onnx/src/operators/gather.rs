@@ -4,10 +4,12 @@ use mc_exporter::refusal::Refusal;
 use mc_graph::graph::Node;
 
 use crate::layout;
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::proto::{Attribute, MICROSOFT};
 use crate::settings::STREAM;
-use crate::translation::{BlockForm, OnnxValue, Translation, ValueForm, View, Weight, WeightForm};
+use crate::translation::{Translation, View};
 use crate::value_names::INPUT_IDS;
+use crate::weight_form::{BlockForm, Weight, WeightForm};
 
 /// Appends the nodes.
 pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Result<(), Refusal> {

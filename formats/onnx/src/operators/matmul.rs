@@ -4,8 +4,10 @@ use mc_exporter::refusal::Refusal;
 use mc_graph::graph::Node;
 
 use crate::layout;
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::proto::{Attribute, MICROSOFT};
-use crate::translation::{BlockForm, OnnxValue, Translation, ValueForm, Weight, WeightForm};
+use crate::translation::Translation;
+use crate::weight_form::{BlockForm, Weight, WeightForm};
 
 /// Appends the nodes.
 pub(super) fn translate(translation: &mut Translation<'_>, node: &Node) -> Result<(), Refusal> {

@@ -4,7 +4,8 @@ use mc_exporter::refusal::Refusal;
 use mc_graph::graph::Node;
 use mc_graph::operators::slice::Slice;
 
-use crate::translation::{Columns, Translation};
+use crate::onnx_value::Columns;
+use crate::translation::Translation;
 
 /// `reshape`: heads are made of rows where an operator needs them.
 pub(super) fn reshape(translation: &mut Translation<'_>, node: &Node) -> Result<(), Refusal> {

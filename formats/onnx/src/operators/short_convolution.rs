@@ -4,8 +4,9 @@ use mc_exporter::refusal::Refusal;
 use mc_graph::graph::Node;
 use mc_graph::operators::recent_rows::RecentRows;
 
+use crate::onnx_value::{OnnxValue, ValueForm};
 use crate::proto::{Attribute, MICROSOFT, OnnxDim, ValueInfo};
-use crate::translation::{OnnxValue, Translation, ValueForm};
+use crate::translation::Translation;
 use crate::value_names::{past_columns, present_columns};
 
 /// Appends the nodes.

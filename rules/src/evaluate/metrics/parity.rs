@@ -18,7 +18,7 @@ use crate::attributes::number_property;
 use crate::evaluate::gated_model::{GatedModel, ON};
 use crate::evaluate::measure::{Data, Measure, MeasureAction};
 use crate::evaluate::metric::{Metric, Plan, Results};
-use crate::evaluate::number::{Bound, Number, nats, nats_limit, share_percent};
+use crate::evaluate::number::{Bound, Number, nats, nats_limit};
 use crate::evaluate::prompt_items::{items_of_parameters, items_parameter, prompt_items};
 use crate::evaluate::verdict::Check;
 use crate::inference::model_work;

@@ -1,7 +1,7 @@
 """Writes a small checkpoint of every family as ONNX, runs the folders in ONNX Runtime GenAI, and compares them with the
 formulas in numpy: floats with the checkpoint's weights, integers with the weights that the file stores.
 
-usage: onnx.py MC WORK_FOLDER
+usage: onnx_folders.py MC WORK_FOLDER
 """
 
 import json
@@ -28,9 +28,9 @@ N_PROMPTS = 64
 LENGTHS = (12, 90)
 # Maximum difference of a logit. 16-bit floats round each activation.
 F32_BOUND, F16_BOUND = 1e-4, 2e-2
-# A family with a tied head and one without; each word of each kind of block.
+# Families with a tied head and without; each kind of block. `half` has 16-bit activations.
 QUANTIZED = {
-    "llama": ["int4-g32", "int4-g16", "int4-g64", "uint4-g32", "int8-g32"],
+    "llama": ["int4-g32", "int4-g16", "int4-g64", "uint4-g32", "int8-g32", "int4-g32-half"],
     "gemma3": ["int4-g32", "uint8-g64"],
     "phi3": ["int4-g32", "uint4-g64", "uint8-g32"],
     "lfm2": ["int4-g32", "int8-g64"],
@@ -185,7 +185,9 @@ def targets():
         # The runtime has no tokenizer for SentencePiece's own files; here it is given ids.
         allow = 'allow "onnx::tokenizer"' if vocabulary == "pieces" else ""
         for word in ["f32", "f16"] + QUANTIZED.get(name, []):
-            yield name, word, f"accuracy-level 0; {allow}" if word[0] in "iu" else allow
+            level = "accuracy-level 0" if word[0] in "iu" else ""
+            half = 'activations "f16"' if word.endswith("-half") else ""
+            yield name, word, "; ".join(filter(None, (allow, level, half)))
 
 
 def main():
@@ -195,7 +197,7 @@ def main():
         write(name, folder / "m" / name)
     listed = [f'checkpoint "{name}" dir="{name}"' for name in FAMILIES]
     listed += [
-        f'onnx "{name}-{word}" {{ model ":{name}"; quantize "{word}"; context 256; {more} }}' for name, word, more in targets()
+        f'onnx "{name}-{word}" {{ model ":{name}"; quantize "{word.removesuffix("-half")}"; context 256; {more} }}' for name, word, more in targets()
     ]
     (folder / "m" / "package.kdl").write_text("\n".join(listed) + "\n")
     (folder / "workspace.kdl").write_text('workspace "onnx"\n')
