@@ -10,9 +10,11 @@
 use std::array;
 
 use mc_tensor::convert;
+use mc_tensor::cpu_path::CpuPath;
 
 use crate::grids::grid::{Grid, Offset};
 use crate::grids::scales::ScaleFormat;
+use crate::lanes::{Kernel, Simd, dispatch};
 use crate::solvers::solver::{GroupMut, Line, Solved, Weights};
 use crate::solvers::{absmax, nearest};
 
@@ -30,10 +32,35 @@ const N_LANES: usize = 8;
 
 /// Fills in a row. `weights.importance` weights the errors; without it all are equal.
 pub(crate) fn solve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
+    solve_on(CpuPath::detect(), grid, weights, solved);
+}
+
+fn solve_on(path: CpuPath, grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     match grid.offset {
         Offset::None => absmax::solve(grid, weights, solved),
         Offset::Bias | Offset::ZeroPoint => nearest::solve(grid, weights, solved),
     }
+    // The baseline has the same code, compiled for fewer instructions.
+    if !dispatch::run(path, Row { grid, weights, solved }) {
+        improve(grid, weights, solved);
+    }
+}
+
+struct Row<'a> {
+    grid: &'a Grid,
+    weights: &'a Weights<'a>,
+    solved: &'a mut Solved,
+}
+
+impl Kernel for Row<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        improve(self.grid, self.weights, self.solved);
+    }
+}
+
+#[inline(always)]
+fn improve(grid: &Grid, weights: &Weights<'_>, solved: &mut Solved) {
     let mut search = Search::new(grid, weights.scales, grid.group_len(weights.x.len()));
     solved.each_group(grid, weights, |group| search.improve(group));
 }
@@ -55,6 +82,7 @@ impl<'a> Search<'a> {
         Self { grid, scales, importance, scaled, codes: vec![0; len], fitted_codes: vec![0; len], levels }
     }
 
+    #[inline(always)]
     fn improve(&mut self, mut group: GroupMut<'_>) {
         let x = group.x;
         if let Some(importance) = group.importance {
@@ -63,13 +91,14 @@ impl<'a> Search<'a> {
         let plain = group.line();
         let Some(mut best) = self.rounded(plain) else { return };
         self.codes.copy_from_slice(group.codes);
+        (self.grid.levels)(&self.codes, &mut self.levels);
         let mut least = self.error(x, best);
         let center = center(self.grid, x);
         self.fitted_codes.fill(i32::MIN);
         for share in SHARES {
             let mut line = narrowed(plain, 1.0 + share as f32 / STEPS, center);
+            self.round(x, line);
             for _ in 0..N_FITS {
-                self.round(x, line);
                 // The same codes have the same fit, which was already tried.
                 let fitted = (self.codes != self.fitted_codes).then(|| self.fit(x)).flatten();
                 let Some(rounded) = fitted.and_then(|fitted| self.rounded(fitted)) else {
@@ -87,8 +116,11 @@ impl<'a> Search<'a> {
         group.set_line(best);
     }
 
+    /// Sets the codes nearest to the weights, and their levels.
+    #[inline(always)]
     fn round(&mut self, x: &[f32], line: Line) {
         line.round(self.grid, x, &mut self.scaled, &mut self.codes);
+        (self.grid.levels)(&self.codes, &mut self.levels);
     }
 
     /// The line with its numbers as stored; `None` if they are not usable.
@@ -107,24 +139,27 @@ impl<'a> Search<'a> {
     }
 
     /// The weighted squared error of the codes.
+    #[inline(always)]
     fn error(&mut self, x: &[f32], line: Line) -> f64 {
-        (self.grid.levels)(&self.codes, &mut self.levels);
-        let [error] = sums(x, &self.levels, &self.importance, |x, level, weight| {
-            let decoded = line.scale * (level - line.zero_point) + line.bias;
-            let difference = f64::from(decoded) - f64::from(x);
-            [weight * difference * difference]
+        let [error] = sums(x, &self.levels, &self.importance, |x, levels, weights| {
+            let differences = array::from_fn(|lane| {
+                let decoded = line.scale * (levels[lane] - line.zero_point) + line.bias;
+                f64::from(decoded) - f64::from(x[lane])
+            });
+            [products(products(weights, differences), differences)]
         });
         error
     }
 
     /// The line with the least weighted squared error for the codes; `None` if it is not determined. A zero point is the
     /// code nearest to that of the best line with a bias.
+    #[inline(always)]
     fn fit(&mut self, x: &[f32]) -> Option<Line> {
         self.fitted_codes.copy_from_slice(&self.codes);
-        (self.grid.levels)(&self.codes, &mut self.levels);
-        let [w, wq, wqq, wx, wxq] = sums(x, &self.levels, &self.importance, |x, level, weight| {
-            let (x, q) = (f64::from(x), f64::from(level));
-            [weight, weight * q, weight * q * q, weight * x, weight * x * q]
+        let [w, wq, wqq, wx, wxq] = sums(x, &self.levels, &self.importance, |x, levels, w| {
+            let (x, q) = (x.map(f64::from), levels.map(f64::from));
+            let (wq, wx) = (products(w, q), products(w, x));
+            [w, wq, products(wq, q), wx, products(wx, q)]
         });
         if self.grid.offset == Offset::None {
             return (wqq > 0.0).then(|| Line::through_zero((wxq / wqq) as f32));
@@ -162,33 +197,75 @@ fn center(grid: &Grid, x: &[f32]) -> f32 {
     0.5 * lo + 0.5 * hi
 }
 
+/// Eight numbers.
+type Lanes = [f64; N_LANES];
+
 /// Sums of terms of weight, level and importance, column by column in lanes.
+///
+/// * `terms`: the terms of eight columns
 #[inline(always)]
 fn sums<const N: usize>(
     x: &[f32],
     levels: &[f32],
     importance: &[f32],
-    terms: impl Fn(f32, f32, f64) -> [f64; N],
+    terms: impl Fn([f32; N_LANES], [f32; N_LANES], Lanes) -> [Lanes; N],
 ) -> [f64; N] {
-    let mut lanes = [[0.0_f64; N_LANES]; N];
+    let mut lanes = [[0.0; N_LANES]; N];
     let (x, x_rest) = x.as_chunks::<N_LANES>();
     let (levels, levels_rest) = levels.as_chunks::<N_LANES>();
     let (importance, importance_rest) = importance.as_chunks::<N_LANES>();
+    let mut take = |x: &[f32; N_LANES], levels: &[f32; N_LANES], importance: &[f32; N_LANES]| {
+        let terms = terms(*x, *levels, importance.map(f64::from));
+        for (lanes, terms) in lanes.iter_mut().zip(terms) {
+            *lanes = array::from_fn(|lane| lanes[lane] + terms[lane]);
+        }
+    };
     for ((x, levels), importance) in x.iter().zip(levels).zip(importance) {
-        for lane in 0..N_LANES {
-            let terms = terms(x[lane], levels[lane], f64::from(importance[lane]));
-            for (lanes, term) in lanes.iter_mut().zip(terms) {
-                lanes[lane] += term;
-            }
-        }
+        take(x, levels, importance);
     }
-    for (lane, ((x, level), weight)) in x_rest.iter().zip(levels_rest).zip(importance_rest).enumerate() {
-        for (lanes, term) in lanes.iter_mut().zip(terms(*x, *level, f64::from(*weight))) {
-            lanes[lane] += term;
+    if !x_rest.is_empty() {
+        // Missing columns have no importance.
+        let mut last = [[0.0; N_LANES]; 3];
+        for (last, rest) in last.iter_mut().zip([x_rest, levels_rest, importance_rest]) {
+            last[..rest.len()].copy_from_slice(rest);
         }
+        take(&last[0], &last[1], &last[2]);
     }
     lanes.map(|lanes| {
         let quarters: [f64; 4] = array::from_fn(|lane| lanes[lane] + lanes[lane + 4]);
         (quarters[0] + quarters[2]) + (quarters[1] + quarters[3])
     })
+}
+
+#[inline(always)]
+fn products(a: Lanes, b: Lanes) -> Lanes {
+    array::from_fn(|lane| a[lane] * b[lane])
+}
+
+#[cfg(test)]
+mod tests {
+    use mc_tensor::dtype::DType;
+
+    use super::*;
+    use crate::grids;
+
+    #[test]
+    fn every_path_chooses_the_same() {
+        let x: Vec<f32> = (0..256).map(|n| ((n * 37 % 101) as f32 - 50.0) / (7.0 + (n % 5) as f32)).collect();
+        let importance: Vec<f32> = (0..256).map(|n| (n % 13) as f32 / 3.0).collect();
+        for grid in grids::all() {
+            for importance in [None, Some(importance.as_slice())] {
+                let weights = Weights { x: &x, importance, scales: grid.scale_format(DType::BF16) };
+                let on = |path| {
+                    let mut solved = Solved::new(grid, x.len());
+                    solve_on(path, grid, &weights, &mut solved);
+                    solved
+                };
+                let baseline = on(CpuPath::BASELINE);
+                for path in CpuPath::available() {
+                    assert_eq!(on(path), baseline, "{grid} on {}", path.name());
+                }
+            }
+        }
+    }
 }

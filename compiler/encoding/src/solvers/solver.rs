@@ -77,6 +77,7 @@ impl Line {
     /// Writes the nearest code of each weight.
     ///
     /// * `scaled`: a buffer of the same length
+    #[inline(always)]
     pub(crate) fn round(self, grid: &Grid, x: &[f32], scaled: &mut [f32], codes: &mut [i32]) {
         if self.scale == 0.0 {
             codes.fill(0);
@@ -148,6 +149,7 @@ impl Solved {
     }
 
     /// Calls a function for each group, to fill it in.
+    #[inline(always)]
     pub(crate) fn each_group(
         &mut self,
         grid: &Grid,
