@@ -140,7 +140,8 @@ fn manifests_keep_to_the_published_schema() {
          adapter-gguf \"tone-gguf\" { adapter \":tone\" }\n\
          model \"plain\" { base \":toy\"; quantize \"Q8_0\" }\n\
          model \"gated\" { base \":toy\"; adapter \":tone\"; quantize \"Q4_K_M\"; device \":phone\"\n\
-         gate { size max=\"1GB\"; accuracy on=\":questions\" min=\"1%\" max-decrease=\"100%\" max-tokens=2 } }\n\
+         gate { size max=\"1GB\"; accuracy on=\":questions\" min=\"1%\" max-decrease=\"100%\" max-tokens=2\n\
+         runtime-parity on=\":questions\" } }\n\
          model \"in-parts\" { base \":toy\"; quantize \"F16\"; max-file-size \"1500kB\" }\n\
          gguf \"weights\" { model \":toy\"; quantize \"Q8_0\" }\n\
          bundle \"with-adapter\" { gguf \":weights\"; adapter \":tone-gguf\" }\n",
@@ -150,6 +151,11 @@ fn manifests_keep_to_the_published_schema() {
         let found = manifest(&sandbox, target);
         assert_eq!(schema.errors(&found), Vec::<String>::new(), "{target}: {found:#}");
     }
+    let gates = &manifest(&sandbox, "gated")["gates"];
+    let not_run: Vec<&Value> =
+        gates["checks"].as_array().unwrap().iter().filter(|check| check.get("not_run").is_some()).collect();
+    assert_eq!(gates["passed"], json!(true));
+    assert!(matches!(not_run[..], [check] if check["value"].is_null() && check["passed"] == json!(false)));
     let mut broken = manifest(&sandbox, "plain");
     broken["parameters"] = json!("922880");
     broken["more"] = json!(1);

@@ -67,3 +67,33 @@ impl Drop for ModelFolder {
         drop(fs::remove_dir_all(&self.0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mc_ir::action::Piece;
+
+    use super::*;
+    use crate::evaluate::toy_gate::Bytes;
+
+    #[test]
+    fn files_stay_in_the_folder_which_goes_with_its_value() {
+        let bytes = Bytes::default();
+        let ctx = bytes.running(&[]);
+        let parts = [&b"ab"[..], b"", b"c"].map(|part| Piece::whole(Arc::new(part.to_vec())));
+        let content = Content { parts: parts.to_vec() };
+        let folder = ModelFolder::create().unwrap();
+        let other = ModelFolder::create().unwrap();
+        folder.write("model.bin", &content, &ctx).unwrap();
+        folder.write("templates/tools.jinja", &content, &ctx).unwrap();
+        assert_eq!(fs::read(folder.path().join("templates/tools.jinja")).unwrap(), b"abc");
+        for name in ["", "..", "../x", "/tmp/x", "a/../../x", "./x"] {
+            assert!(folder.write(name, &content, &ctx).is_err(), "{name}");
+        }
+        assert!(folder.write("model.bin", &content, &ctx).is_err(), "it exists");
+        let (path, path_of_other) = (folder.path().to_owned(), other.path().to_owned());
+        drop(folder);
+        assert!(!path.exists() && path_of_other.exists());
+    }
+}
