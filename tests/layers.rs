@@ -66,7 +66,10 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
         ],
     ),
     ("mc-analysis", &["mc-files", "mc-ir", "mc-syntax"]),
-    ("mc-hostile", &["mc-decoder", "mc-exporter", "mc-family", "mc-gguf", "mc-litert", "mc-onnx", "mc-safetensors"]),
+    (
+        "mc-hostile",
+        &["mc-decoder", "mc-exporter", "mc-family", "mc-gguf", "mc-litert", "mc-onnx", "mc-safetensors"],
+    ),
     ("mc-execute", &["mc-digest", "mc-files", "mc-ir", "mc-store"]),
     (
         "mc-driver",

@@ -110,7 +110,7 @@ mod tests {
             has_zero_points: true,
             scales: ElementType::Float,
         });
-        for (stated, expected) in [(None, 4), (Some("0"), 0)] {
+        for (stated, expected) in [(None, 0), (Some("4"), 4)] {
             let mut settings = ExportSettings::default();
             settings.options.extend(stated.map(|level| ("accuracy-level".to_owned(), level.to_owned())));
             let translated = translated(&attention(), &settings, blocks);

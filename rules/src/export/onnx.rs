@@ -44,7 +44,7 @@ pub(crate) static ACTIVATIONS: NodeSchema = NodeSchema::leaf(
 /// The precision of products with quantized matrices; for this rule and for `model`.
 pub(crate) static ACCURACY_LEVEL: NodeSchema = NodeSchema::leaf(
     mc_onnx::exporter::ACCURACY_LEVEL,
-    "Precision of products with quantized matrices: 0 computes in 32-bit floats, 4 quantizes activations to 8 bits, which is faster; by default 4.",
+    "Precision of products with quantized matrices: 0 computes in 32-bit floats, 4 quantizes activations to 8 bits, which is faster; by default 0.",
     ValueKind::Integer,
 );
 
