@@ -5,6 +5,7 @@ usage: litert_large.py MC WORK_FOLDER
 """
 
 import pathlib
+import random
 import sys
 
 import numpy
@@ -21,7 +22,13 @@ CHANGES = {"hidden_size": WIDTH, "intermediate_size": 32, "num_hidden_layers": 1
 BOUND = 5e-3
 
 
+def randbytes(generator, count, part=1 << 20, one=random.Random.randbytes):
+    """Any number of bytes; Python's own function is limited."""
+    return b"".join(one(generator, min(part, count - start)) for start in range(0, count, part))
+
+
 def main():
+    random.Random.randbytes = randbytes
     binary, work = sys.argv[1], pathlib.Path(sys.argv[2])
     folder = work / "litert-large"
     FAMILIES["llama-wide"] = ("LlamaForCausalLM", CHANGES, "bytes")

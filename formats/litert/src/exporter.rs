@@ -17,10 +17,10 @@ use crate::accepts;
 use crate::bundle;
 use crate::caches::{self, Cache};
 use crate::found_planes;
-use crate::lowering::signature::{Shared, signatures};
+use crate::graph_file;
 use crate::quantizations::{self, QUANTIZATIONS};
 use crate::settings::{Container, Settings};
-use crate::tflite::file;
+use crate::signatures::{Shared, signatures};
 use crate::weights::Weights;
 
 /// The format.
@@ -97,7 +97,7 @@ impl Exporter for LitertExporter {
         let shared =
             Shared { graph: &graph, weights: &weights, caches: &caches, n_positions: settings.context };
         let subgraphs = signatures(&shared, &settings.prefill).map_err(lacking)?;
-        let file = file::write(&weights, planes, &subgraphs)?;
+        let file = graph_file::write(&weights, planes, &subgraphs)?;
         let parts = match settings.container {
             Container::Tflite => file,
             Container::Litertlm => {

@@ -10,8 +10,8 @@ use mc_exporter::planes_in_files::{FileBytes, FoundPlane};
 
 use crate::bundle;
 use crate::flatbuffer::reader::{Flatbuffer, Table, Vector};
+use crate::graph_file::IDENTIFIER;
 use crate::tflite::element_type::ElementType;
-use crate::tflite::file::IDENTIFIER;
 use crate::weights::scales_name;
 
 /// Largest number of dimensions of a tensor.

@@ -4,16 +4,16 @@
 //! lowered once for each signature; weights are shared between them.
 
 pub(crate) mod basics;
-pub(crate) mod positions;
-pub(crate) mod signature;
+mod masks;
 
 use mc_graph::graph::{Graph, Node, Origin};
 use mc_graph::ids::ValueId;
+use mc_graph::operator::Operator;
 use mc_graph::value_type::Dim;
 use mc_tensor::model_tensor::ModelTensor;
 
 use crate::caches::Cache;
-use crate::lowering::positions::Positions;
+use crate::positions::Positions;
 use crate::tflite::element_type::ElementType;
 use crate::tflite::subgraph::{Source, Subgraph, Tensor, TensorEntry};
 use crate::weights::{Scaling, Weights};
@@ -134,4 +134,12 @@ impl<'a> Lowering<'a> {
         }
         Ok(codes)
     }
+}
+
+/// The operator of a node.
+///
+/// # Errors
+/// If it has another type than its name says, as a message.
+pub(crate) fn operator<T: Operator>(node: &Node) -> Result<&T, String> {
+    node.operator.get().ok_or_else(|| format!("an operator that calls itself `{}`", node.operator.name()))
 }

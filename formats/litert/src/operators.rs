@@ -58,11 +58,3 @@ pub(crate) const OPERATORS: &[OperatorLowering] = &[
 pub(crate) fn by_name(name: &str) -> Option<&'static OperatorLowering> {
     OPERATORS.iter().find(|operator| operator.name == name)
 }
-
-/// The operator of a node.
-///
-/// # Errors
-/// If it has another type than its name says, as a message.
-fn operator<T: mc_graph::operator::Operator>(node: &Node) -> Result<&T, String> {
-    node.operator.get().ok_or_else(|| format!("an operator that calls itself `{}`", node.operator.name()))
-}

@@ -7,8 +7,7 @@
 use mc_graph::graph::Node;
 use mc_graph::operators::attention::Attention;
 
-use crate::lowering::Lowering;
-use crate::operators::operator;
+use crate::lowering::{Lowering, operator};
 use crate::tflite::code::Code;
 use crate::tflite::subgraph::Tensor;
 

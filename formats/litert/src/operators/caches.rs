@@ -5,14 +5,13 @@ use mc_graph::operators::cache_update::CacheUpdate;
 use mc_graph::operators::recent_rows::RecentRows;
 
 use crate::caches::CacheKind;
-use crate::lowering::Lowering;
-use crate::operators::operator;
+use crate::lowering::{Lowering, operator};
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
 use crate::tflite::subgraph::Tensor;
 
 /// Writes the rows of a batch into the keys or values. The output is the cache in its own layout, which only
-/// [`crate::operators::attention`] reads.
+/// the attention reads.
 pub(crate) fn cache_update(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {
     let state = operator::<CacheUpdate>(node)?.state.index();
     let [rows] = to.inputs(node)?;

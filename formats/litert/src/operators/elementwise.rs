@@ -4,8 +4,7 @@ use mc_graph::graph::Node;
 use mc_graph::operators::offset::Offset;
 use mc_graph::operators::scale::Scale;
 
-use crate::lowering::Lowering;
-use crate::operators::operator;
+use crate::lowering::{Lowering, operator};
 use crate::tflite::code::{Code, Options};
 
 /// An operator of one input that LiteRT has.

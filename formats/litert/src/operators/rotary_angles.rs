@@ -14,8 +14,7 @@ use mc_graph::operators::rotary_angles::RotaryAngles;
 use mc_graph::rotary::{Frequencies, RotaryScaling};
 use mc_tensor::math;
 
-use crate::lowering::Lowering;
-use crate::operators::operator;
+use crate::lowering::{Lowering, operator};
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
 use crate::tflite::subgraph::Tensor;

@@ -5,8 +5,7 @@ use mc_graph::operators::reshape::Reshape;
 use mc_graph::operators::slice::Slice;
 use mc_graph::operators::transpose::Transpose;
 
-use crate::lowering::Lowering;
-use crate::operators::operator;
+use crate::lowering::{Lowering, operator};
 
 /// The same elements with another shape.
 pub(crate) fn reshape(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {

@@ -2,8 +2,6 @@
 //!
 //! LiteRT-LM pads a batch with tokens at position 0. The last position of a batch is therefore the largest.
 
-use std::collections::BTreeMap;
-
 use crate::lowering::Lowering;
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
@@ -11,34 +9,6 @@ use crate::tflite::subgraph::Tensor;
 
 /// A score that no softmax sees; two of them still have a finite sum.
 const HIDDEN: f32 = -1e30;
-
-/// The positions of a batch, and tensors computed from them, each once.
-pub(crate) struct Positions {
-    /// The position of each token, `[tokens]`.
-    input_pos: Tensor,
-    /// Added to scores, `[1, 1, tokens, positions]`: 0 if a token sees a position, otherwise a large negative number.
-    mask: Tensor,
-    first: Option<Tensor>,
-    last: Option<Tensor>,
-    numbers: Option<Tensor>,
-    starts: BTreeMap<usize, Tensor>,
-    windows: BTreeMap<u32, Tensor>,
-}
-
-impl Positions {
-    /// The positions of a batch and the mask of the caller.
-    pub(crate) fn new(input_pos: Tensor, mask: Tensor) -> Self {
-        Self {
-            input_pos,
-            mask,
-            first: None,
-            last: None,
-            numbers: None,
-            starts: BTreeMap::new(),
-            windows: BTreeMap::new(),
-        }
-    }
-}
 
 impl Lowering<'_> {
     /// The position of each token, `[tokens]`.
