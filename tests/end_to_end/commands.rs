@@ -49,7 +49,7 @@ fn queries_list_targets() {
 #[test]
 fn check_reports_all_errors_at_once() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.mc(&["check"]).exits(0).stdout, "ok: 2 packages, 10 targets\n");
+    assert_eq!(sandbox.mc(&["check"]).exits(0).stdout, "ok: 2 packages, 11 targets\n");
     sandbox.edit(PACKAGE, "quantize \"F16\"", "quantize \"F15\"");
     sandbox.edit(
         PACKAGE,

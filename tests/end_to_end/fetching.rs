@@ -307,7 +307,7 @@ fn a_check_needs_no_weights_and_says_what_it_left_out() {
     let n_requests = elsewhere.server.requests().len();
     let checked = elsewhere.mc(&["check"]).exits(0);
     assert!(
-        checked.stdout.contains("ok: 2 packages, 10 targets\nonly the declarations"),
+        checked.stdout.contains("ok: 2 packages, 11 targets\nonly the declarations"),
         "{}",
         checked.stdout
     );
