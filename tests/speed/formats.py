@@ -18,8 +18,17 @@ import time
 
 TURNS = 3
 
+# The converter imports a module of TensorFlow that another of its packages contains, too.
 LITERT = """
+import importlib.machinery
 import sys
+import types
+from ai_edge_litert import schema_py_generated
+for name in ("tensorflow", "tensorflow.lite", "tensorflow.lite.python"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__spec__ = importlib.machinery.ModuleSpec(name, None)
+sys.modules["tensorflow.lite.python"].schema_py_generated = schema_py_generated
+sys.modules["tensorflow.lite.python.schema_py_generated"] = schema_py_generated
 from litert_torch.generative.export_hf import export
 export.export(sys.argv[1], sys.argv[2], prefill_lengths=[16], cache_length=64, quantization_recipe="dynamic_wi4_afp32")
 """

@@ -3,7 +3,7 @@
 //! A folder has the tensors of a checkpoint under their own names, the matrices as the planes `weight`, `scales` and
 //! `biases`, the configuration with the parameters of the quantization, an index, and the tokenizer's files.
 //!
-//! The crate knows the model classes of mlx-lm ([`class`]): which settings they ignore, and which keys they need. It
+//! The crate knows the model classes of mlx-lm (`class`): which settings they ignore, and which keys they need. It
 //! reads no checkpoint, quantizes nothing and runs nothing.
 
 pub(crate) mod accepts;

@@ -1,6 +1,6 @@
 //! ONNX models for ONNX Runtime GenAI, written from the graph of operators and read back by their own bytes.
 //!
-//! [`translation`] turns the graph into ONNX nodes; each operator of the graph is a row of [`operators`]. [`exporter`]
+//! `translation` turns the graph into ONNX nodes; each operator of the graph is a row of `operators`. [`exporter`]
 //! joins it with the forms and the layout of the tensors and the configuration that the runtime reads. The protobuf
 //! messages are written and parsed by this crate, so no schema is compiled.
 

@@ -1,7 +1,7 @@
 //! A model as an exporter wrote it, in files that do not describe themselves.
 //!
 //! It is what the rule of such a format knows at analysis, and all that is needed to run the files besides the model
-//! from which they were made: [`crate::inference::written`] opens it.
+//! from which they were made: `inference::written` opens it.
 
 use mc_exporter::plane::{EncodedTensor, Plane};
 use mc_ir::action::Artifact;

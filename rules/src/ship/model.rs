@@ -9,7 +9,7 @@
 //! | `NAME` | `bundle` | always |
 //!
 //! With several formats, each has a bundle `NAME-FORMAT` with its parts, and `NAME` is the `group` of these bundles. The
-//! merge and the imatrix are shared. [`crate::ship::model_expansion`] does the work.
+//! merge and the imatrix are shared. `ship::model_expansion` does the work.
 
 use mc_ir::provider::Providers;
 use mc_ir::rule::{Rule, RuleContext};
