@@ -74,7 +74,6 @@ def main():
     prompt = lambda text: tokenizer.apply_chat_template(
         [{"role": "user", "content": text}], add_generation_prompt=True, tokenize=False)
     prompts = [prompt(text) for text in utterances]
-    # The path of the only file of LiteRT has the model's name and version.
     (bundle,) = folder("litert").glob("*.litertlm")
     found = {
         "onnx": list(onnx(folder("onnx"), prompts, tokenizer)),
