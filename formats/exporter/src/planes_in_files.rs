@@ -6,8 +6,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use mc_tensor::dtype::DType;
-
 use crate::format_error::FormatError;
 
 /// The bytes of a file of an exported model.
@@ -31,18 +29,11 @@ pub struct FoundPlane {
     /// Its name in the file.
     pub name: String,
     /// The name of its type in the file, as [`crate::plane::Plane::kind`].
-    pub kind: String,
+    pub kind: &'static str,
     /// Its dimensions, as written in the file.
     pub dims: Vec<u64>,
     /// Index of the file.
     pub file: usize,
     /// The range of its bytes in the file.
     pub range: Range<u64>,
-}
-
-impl FoundPlane {
-    /// The name of its type, if that is a common one; otherwise `other`.
-    pub fn common_kind(&self) -> &'static str {
-        self.kind.parse::<DType>().map_or("other", DType::name)
-    }
 }

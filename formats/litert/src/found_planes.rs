@@ -114,7 +114,7 @@ impl Finder<'_> {
     }
 
     fn push(&mut self, name: String, element_type: ElementType, dims: Vec<u64>, range: Range<u64>) {
-        let kind = element_type.name().to_owned();
+        let kind = element_type.name();
         self.found.push(FoundPlane { name, kind, dims, file: self.file, range });
     }
 }

@@ -195,7 +195,7 @@ fn every_plane_is_found_in_the_written_file() {
             assert_eq!(found.len(), planes.len());
             for plane in planes {
                 let found = found.iter().find(|found| found.name == plane.name).unwrap();
-                assert_eq!((found.kind.as_str(), &found.dims), (plane.kind, &plane.dims));
+                assert_eq!((found.kind, &found.dims), (plane.kind, &plane.dims));
                 let bytes = file.read(found.range.clone()).unwrap();
                 assert!(bytes == encoded[plane.tensor].planes[plane.plane], "{} as {word}", plane.name);
             }

@@ -17,7 +17,7 @@ pub(crate) fn find(files: &[&dyn FileBytes]) -> Result<Vec<FoundPlane>, FormatEr
         let header = Header::parse(&file.read(0..end)?, n_bytes).map_err(FormatError::new)?;
         found.extend(header.tensors.into_iter().map(|tensor| FoundPlane {
             name: tensor.name,
-            kind: tensor.dtype.name().to_owned(),
+            kind: tensor.dtype.name(),
             dims: tensor.shape,
             file: number,
             range: tensor.start..tensor.end,

@@ -180,7 +180,7 @@ fn every_plane_is_found_in_the_files() {
         assert_eq!(found.len(), planes.len(), "{word}");
         for (number, plane) in planes.iter().enumerate() {
             let one = found.iter().find(|found| found.name == plane.name).unwrap();
-            assert_eq!((one.kind.as_str(), &one.dims), (plane.kind, &plane.dims), "{word} {}", plane.name);
+            assert_eq!((one.kind, &one.dims), (plane.kind, &plane.dims), "{word} {}", plane.name);
             assert_eq!(*files[one.file].read(one.range.clone()).unwrap(), bytes_of(number, plane));
         }
     }

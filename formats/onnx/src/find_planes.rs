@@ -102,7 +102,7 @@ impl Reader<'_> {
         if n_bytes != Some(found) {
             return Err(error(format!("has {found} bytes, which are not {:?} of {kind}", tensor.dims)));
         }
-        Ok(Some(FoundPlane { name: tensor.name, kind: kind.to_owned(), dims: tensor.dims, file, range }))
+        Ok(Some(FoundPlane { name: tensor.name, kind, dims: tensor.dims, file, range }))
     }
 
     fn tensor(&self, range: Range<usize>) -> Result<Tensor, FormatError> {

@@ -256,7 +256,7 @@ fn one<'a>(
         found => return Err(format!("occurs {} times", found.len())),
     };
     let ExpectedPlane { kind, dims, .. } = plane;
-    if (&found.kind, &found.dims) != (kind, dims) {
+    if (found.kind, &found.dims) != (kind.as_str(), dims) {
         let (found_kind, found_dims) = (&found.kind, &found.dims);
         return Err(format!("is {found_kind} {found_dims:?}; expected {kind} {dims:?}"));
     }
@@ -301,7 +301,7 @@ mod tests {
     }
 
     fn plane(name: &str) -> FoundPlane {
-        FoundPlane { name: name.to_owned(), kind: "F32".to_owned(), dims: vec![2, 4], file: 0, range: 8..40 }
+        FoundPlane { name: name.to_owned(), kind: "F32", dims: vec![2, 4], file: 0, range: 8..40 }
     }
 
     fn difference(change: impl FnOnce(&mut FoundPlane)) -> Vec<String> {
@@ -322,7 +322,7 @@ mod tests {
     fn every_difference_is_reported() {
         assert_eq!(difference(|_| {}), [""; 0]);
         assert_eq!(difference(|plane| plane.name.push('x')), ["`a` is missing"]);
-        let kind = difference(|plane| plane.kind = "F16".to_owned());
+        let kind = difference(|plane| plane.kind = "F16");
         assert_eq!(kind, ["`a` is F16 [2, 4]; expected F32 [2, 4]"]);
         assert_eq!(difference(|plane| plane.dims = vec![4, 2]), ["`a` is F32 [4, 2]; expected F32 [2, 4]"]);
         assert_eq!(difference(|plane| plane.range = 8..39), ["`a` has 31 bytes; expected 32"]);

@@ -55,7 +55,7 @@ pub struct Tensor {
 }
 
 /// The types of elements that hold codes of weights.
-const CODES: [&str; 4] = ["U32", "U8", "I8", "I32"];
+const CODES: [&str; 7] = ["U32", "U8", "I8", "I32", "UINT8", "INT8", "INT4"];
 
 /// The numbers of a model: how many there are, and how they are stored.
 #[derive(Clone, Debug, Default, PartialEq)]

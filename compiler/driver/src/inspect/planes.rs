@@ -93,7 +93,7 @@ fn listing(format: &'static str, files: &[&dyn FileBytes], planes: &[FoundPlane]
 fn tensor(plane: &FoundPlane) -> Tensor {
     Tensor {
         name: plane.name.clone(),
-        kind: plane.common_kind(),
+        kind: plane.kind,
         shape: plane.dims.clone(),
         is_fastest_first: false,
         offset: plane.range.start,
