@@ -37,7 +37,7 @@ fn set_missing(config: &mut JsonText, key: &str, text: impl Into<String>) {
     }
 }
 
-/// Where the configuration does not say it, mlx-lm's classes and transformers assume different heads.
+/// Adds the kind of head if the configuration does not say it: mlx-lm's classes and transformers assume different ones.
 fn head(model: &ModelDescription<'_>, config: &mut JsonText) {
     let is_tied = model.decoder.head == Head::Tied;
     let assumed = class::of_family(&model.decoder.family).and_then(|class| class.is_tied);
