@@ -150,19 +150,22 @@ impl Declarations {
             return Err(DeclarationError::Wrong(Box::new(diagnostics)));
         }
         let mut targets = Vec::new();
-        found.into_iter().for_each(|label| self.analyzed(label, &mut targets));
+        let mut seen = BTreeSet::new();
+        found.into_iter().for_each(|label| self.analyzed(label, &mut seen, &mut targets));
         Ok(targets)
     }
 
-    /// Adds an analyzed target without diagnostics; for a group, its members. Each is added once.
-    fn analyzed(&self, label: Label, targets: &mut Vec<Wanted>) {
+    /// Adds an analyzed target without diagnostics; for a group, its members. Each is visited once.
+    fn analyzed(&self, label: Label, seen: &mut BTreeSet<Label>, targets: &mut Vec<Wanted>) {
+        if !seen.insert(label.clone()) {
+            return;
+        }
         let providers = analyze(&self.db, &label).providers.clone();
         // Every reason for which a target is not analyzed is a diagnostic.
         let providers = providers.expect("a target without diagnostics has providers");
         if let Some(group) = providers.get::<GroupInfo>() {
-            // The analysis refuses cycles of labels, so groups end.
-            group.members.iter().cloned().for_each(|member| self.analyzed(member, targets));
-        } else if targets.iter().all(|known| known.label != label) {
+            group.members.iter().cloned().for_each(|member| self.analyzed(member, seen, targets));
+        } else {
             targets.push(Wanted { label, providers });
         }
     }
