@@ -142,7 +142,7 @@ impl Expansion {
         let mut bundle = vec![
             (MODEL.name, vec![export.clone()]),
             ("device", record.children("device").to_vec()),
-            ("context", record.children("context").to_vec()),
+            ("context", attribute(record, own.as_ref(), "context")),
             ("version", record.children("version").to_vec()),
             (LAYOUT.name, record.children(LAYOUT.name).to_vec()),
             (TAGS.name, record.children(TAGS.name).to_vec()),
