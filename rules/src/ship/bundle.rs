@@ -23,7 +23,9 @@ use crate::export::model_node::{MODEL, MODEL_EXPECTED, OLD_MODEL, exported_model
 use crate::exporters;
 use crate::ship::bundle_file::{BundleFile, checksums};
 use crate::ship::device::DeviceInfo;
-use crate::ship::layout::{self, DEFAULT_PART_BYTES, LAYOUT, LAYOUTS, Layout, MAX_PART_SIZE, Parts};
+use crate::ship::layout::{
+    self, DEFAULT_PART_BYTES, LAYOUT, LAYOUTS, Layout, MAX_PART_SIZE, MAX_PARTS, Parts,
+};
 use crate::ship::manifest::Manifest;
 use crate::ship::memory::{MemoryEstimate, estimate};
 use crate::ship::model_card::ModelCard;
@@ -246,6 +248,13 @@ fn parts(
     let n_vocab = u64::from(export.model.decoder.n_vocab);
     let n_bytes = export.n_tensor_bytes + export.n_tensor_bytes / 64 + 256 * n_vocab;
     let count = n_bytes.div_ceil(max_bytes);
+    if count > MAX_PARTS {
+        let place = stated.map_or(record.place, |stated| stated.place);
+        let message = format!("The model would be cut into {count} parts; at most {MAX_PARTS} are possible");
+        return Err(vec![
+            RuleError::new(place, "bundle::layout", message).help("Declare a larger `max-part-size`"),
+        ]);
+    }
     let parts = Parts { file: file as u64, name: names[file].clone(), count, max_bytes };
     Ok((count > 1).then_some(parts))
 }

@@ -25,6 +25,9 @@ pub(crate) const MAX_PART_SIZE: PropertySchema = PropertySchema {
 /// Below the limit of Google Play for one asset pack, which is 1.5 GB.
 pub(crate) const DEFAULT_PART_BYTES: u64 = 1_000_000_000;
 
+/// Number of parts that names with three digits can count.
+pub(crate) const MAX_PARTS: u64 = 1000;
+
 /// A layout.
 pub(crate) struct Layout {
     /// Its name.
