@@ -56,7 +56,7 @@ fn importance() -> impl Strategy<Value = Vec<f32>> {
 #[test]
 fn there_is_an_encoding_for_every_compatible_combination() {
     // Every grid has three solvers. Packings: MLX's grids have one, int4 three, int8 two, those with zero points one.
-    assert_eq!(encodings().len(), 3 * ((18 + 3) + 11 * 3 + 11 * 2 + 20));
+    assert_eq!(encodings().len(), 3 * ((18 + 3) + 12 * 3 + 11 * 2 + 20));
     for encoding in encodings() {
         assert_eq!(encoding.to_string().parse(), Ok(encoding));
     }

@@ -21,6 +21,9 @@ pub enum ScaleFormat {
     Float(DType),
     /// Floats of this type that are positive and not subnormal, because some runtimes refuse others.
     Normal(DType),
+    /// As [`Self::Normal`] of F16, and of those only the numbers that BF16 has, too: XNNPACK reads F16 and computes with
+    /// the nearest BF16.
+    NormalInBoth,
     /// A byte `e` for the power of two `2^(e - 127)` (E8M0). The exact scale is a number of this type first, because MLX
     /// divides in the type of the weights; this matters where F16 is subnormal.
     PowerOfTwo(DType),
@@ -31,6 +34,10 @@ pub enum ScaleFormat {
 /// The largest number of [`ScaleFormat::Float8`].
 const MAX_FLOAT8: f32 = 448.0;
 
+/// The largest and the smallest number of [`ScaleFormat::NormalInBoth`].
+const MAX_IN_BOTH: f32 = 65_280.0;
+const MIN_IN_BOTH: f32 = 1.0 / 16_384.0;
+
 /// The byte of [`MAX_FLOAT8`].
 pub(crate) const MAX_FLOAT8_BYTE: u8 = 0x7e;
 
@@ -39,6 +46,7 @@ impl ScaleFormat {
     pub fn dtype(self) -> DType {
         match self {
             Self::Float(dtype) | Self::Normal(dtype) => dtype,
+            Self::NormalInBoth => DType::F16,
             Self::PowerOfTwo(_) | Self::Float8 => DType::U8,
         }
     }
@@ -52,9 +60,10 @@ impl ScaleFormat {
         match self {
             Self::Float(dtype) => one_if_zero(rounded(dtype, scale)),
             Self::Normal(dtype) if scale > 0.0 => rounded(dtype, scale).max(min_normal(dtype)),
+            Self::NormalInBoth if scale > 0.0 => rounded(DType::BF16, scale).clamp(MIN_IN_BOTH, MAX_IN_BOTH),
             Self::PowerOfTwo(dtype) => power_of_two(exponent_byte(one_if_zero(rounded(dtype, scale)))),
             Self::Float8 => convert::f8_e4m3_to_f32(float8_byte(scale)),
-            Self::Normal(_) => 1.0,
+            Self::Normal(_) | Self::NormalInBoth => 1.0,
         }
     }
 
@@ -64,7 +73,9 @@ impl ScaleFormat {
     /// If the lengths disagree.
     pub fn write(self, scales: &[f32], out: &mut [u8]) {
         match self {
-            Self::Float(dtype) | Self::Normal(dtype) => convert::from_f32(dtype, scales, out),
+            Self::Float(_) | Self::Normal(_) | Self::NormalInBoth => {
+                convert::from_f32(self.dtype(), scales, out);
+            }
             Self::PowerOfTwo(_) => write_bytes(scales, out, exponent_byte),
             Self::Float8 => write_bytes(scales, out, float8_byte),
         }
@@ -76,7 +87,9 @@ impl ScaleFormat {
     /// If the lengths disagree.
     pub fn read(self, bytes: &[u8], out: &mut [f32]) {
         match self {
-            Self::Float(dtype) | Self::Normal(dtype) => convert::to_f32(dtype, bytes, out),
+            Self::Float(_) | Self::Normal(_) | Self::NormalInBoth => {
+                convert::to_f32(self.dtype(), bytes, out);
+            }
             Self::PowerOfTwo(_) => read_bytes(bytes, out, power_of_two),
             Self::Float8 => read_bytes(bytes, out, convert::f8_e4m3_to_f32),
         }
@@ -198,5 +211,21 @@ mod tests {
             assert_eq!(round(tiny), 2.0_f32.powi(-14));
         }
         assert_eq!(ScaleFormat::Normal(DType::F32).round(1e-45), f32::MIN_POSITIVE);
+    }
+    #[test]
+    fn numbers_in_both_types_are_exact_in_each() {
+        let round = |scale| ScaleFormat::NormalInBoth.round(scale);
+        for scale in [1e-45, 1e-9, 6.1e-5, 1.0 / 3.0, 0.1 / 7.0, 1.003_906_3, 65_400.0, f32::MAX] {
+            let found = round(scale);
+            for dtype in [DType::F16, DType::BF16] {
+                assert_eq!(rounded(dtype, found), found, "{scale} as {dtype}");
+            }
+            let mut read = [0.0];
+            let mut bytes = [0; 2];
+            ScaleFormat::NormalInBoth.write(&[found], &mut bytes);
+            ScaleFormat::NormalInBoth.read(&bytes, &mut read);
+            assert_eq!(read, [found]);
+        }
+        assert_eq!([round(0.0), round(1e-9), round(1e9)], [1.0, MIN_IN_BOTH, MAX_IN_BOTH]);
     }
 }
