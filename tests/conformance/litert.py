@@ -1,6 +1,6 @@
 """Writes a small checkpoint of every family for LiteRT, runs the graphs in ai-edge-litert and the bundles in LiteRT-LM, and
 compares them with the formulas in numpy: floats with the checkpoint's weights, integers with the weights that the file
-stores, and with activations of 8 bits.
+stores, once with exact activations and once with those of 8 bits.
 
 usage: litert.py MC WORK_FOLDER
 """
@@ -29,9 +29,13 @@ N_PROMPTS = 64
 # Longer than the windows and the original contexts of the checkpoints; the second takes two batches.
 LENGTHS = (12, 90, 140)
 F32_BOUND = 1e-4
-INTEGER_SHARE = 0.97
+# Of equal tokens, with exact activations and with those of 8 bits.
+INTEGER_SHARES = {16: 0.99, 8: 0.97}
+# Root mean square of the difference of logits from those with exact activations, in standard deviations of logits.
+INTEGER_BOUND = 2e-3
 QUANTIZED = ("llama", "gemma3", "lfm2", "qwen3")
 WORDS = ("int4-g32", "int8-channel", "int4-channel")
+EIGHT_BITS = ("llama", "lfm2")
 # Families whose text is compared in LiteRT-LM. All have the tokens of the demo, or SentencePiece models.
 BUNDLES = ("llama", "gemma3", "lfm2", "phi3-long", "qwen3", "smollm3")
 HIDDEN = numpy.float32(-0.7 * numpy.finfo(numpy.float32).max)
@@ -134,7 +138,7 @@ def compare_floats(name, checkpoint, path):
 
 
 def bf16(x):
-    """The nearest 16-bit numbers of this kind, to which the runtime rounds the scales of blocks."""
+    """The nearest 16-bit numbers of this kind, to which the runtime rounds the scales of blocks; they must be exact."""
     bits = x.view(numpy.uint32)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) & numpy.uint32(0xFFFF0000)).view(numpy.float32)
 
@@ -154,8 +158,10 @@ def stored_weights(path):
         blocks = schema.BlockwiseQuantization()
         blocks.Init(details.Details().Bytes, details.Details().Pos)
         scales = graph.Tensors(blocks.Scales())
-        numbers = bytes_of(scales).view("<f2").reshape(scales.ShapeAsNumpy())
-        return bf16(numbers.astype(numpy.float32)).repeat(blocks.BlockSize(), 1)
+        numbers = bytes_of(scales).view("<f2").reshape(scales.ShapeAsNumpy()).astype(numpy.float32)
+        if (bf16(numbers) != numbers).any():
+            sys.exit(f"{path}: the runtime rounds scales of {scales.Name().decode()}")
+        return numbers.repeat(blocks.BlockSize(), 1)
 
     found = {}
     for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
@@ -170,21 +176,29 @@ def stored_weights(path):
     return found
 
 
-def compare_integers(name, word, checkpoint, path):
+def compare_integers(name, word, bits, checkpoint, path):
     """The share of equal most likely tokens, and what is wrong."""
-    model, graph, stored = RoundedModel(checkpoint), Graph(path), stored_weights(path)
+    model = Model(checkpoint) if bits == 16 else RoundedModel(checkpoint)
+    graph, stored = Graph(path), stored_weights(path)
     n_matrices = sum(weight.ndim == 2 for weight in model.weights.values())
     if len(stored) != n_matrices:
         return 0.0, [f"{name} {word}: {len(stored)} of {n_matrices} matrices are quantized"]
     model.weights |= stored
-    n_equal = 0
+    n_equal, differences = 0, []
     for number in range(N_PROMPTS):
         ids = prompt_of(f"{name} {number}", model.config["vocab_size"], 4 + number % 29)
         graph.position = 0
         found, lengths = graph.logits(ids)
-        n_equal += int(found.argmax()) == int(expected_logits(model, ids, lengths).argmax())
-    share = n_equal / N_PROMPTS
-    return share, [] if share >= INTEGER_SHARE else [f"{name} {word}: {share:.1%} equal tokens"]
+        expected = expected_logits(model, ids, lengths)
+        n_equal += int(found.argmax()) == int(expected.argmax())
+        differences.append(float(numpy.sqrt(numpy.square(found - expected).mean()) / expected.std()))
+    share, difference = n_equal / N_PROMPTS, numpy.mean(differences)
+    wrong = []
+    if share < INTEGER_SHARES[bits]:
+        wrong.append(f"{name} {word} {bits}: {share:.1%} equal tokens")
+    if bits == 16 and difference > INTEGER_BOUND:
+        wrong.append(f"{name} {word}: logits differ by {difference:.1e} standard deviations")
+    return share, wrong
 
 
 def compare_text(name, checkpoint, path):
@@ -207,7 +221,6 @@ def compare_text(name, checkpoint, path):
         expected = engine.detokenize(graph_ids[:end]) if end else ""
         if found.strip() != expected.strip():
             wrong.append(f"{name}: LiteRT-LM continues {prompt!r} by {found!r}, expected {expected!r}")
-    return wrong
     return wrong + compare_chat(name, checkpoint, engine, sampler)
 
 
@@ -235,20 +248,26 @@ def is_refused(binary, work, folder, label, word):
 
 
 def targets():
-    """The targets of each family: names, words and kinds of files."""
+    """The targets of each family: names, words, bits of activations and kinds of files."""
     for name in FAMILIES:
-        yield name, "f32", "tflite"
+        yield name, "f32", 16, "tflite"
     for name in BUNDLES:
-        yield name, "f32", "litertlm"
-    for name in QUANTIZED:
-        for word in WORDS:
-            yield name, word, "tflite"
+        yield name, "f32", 16, "litertlm"
+    for bits, names in ((16, QUANTIZED), (8, EIGHT_BITS)):
+        for name in names:
+            for word in WORDS:
+                yield name, word, bits, "tflite"
 
 
-def declaration(name, word, container):
+def label(target):
+    return "-".join(map(str, target))
+
+
+def declaration(target):
+    name, word, bits, container = target
     prefill = " ".join(map(str, PREFILL))
-    settings = f'quantize "{word}"; container "{container}"; context {CONTEXT}; prefill {prefill}'
-    return f'litert "{name}-{word}-{container}" {{ model ":{name}"; {settings} }}'
+    settings = f'quantize "{word}"; container "{container}"; context {CONTEXT}; prefill {prefill}; activation-bits {bits}'
+    return f'litert "{label(target)}" {{ model ":{name}"; {settings} }}'
 
 
 def main():
@@ -256,19 +275,20 @@ def main():
     folder = work / "litert"
     for name in FAMILIES:
         write(name, folder / "m" / name)
-    listed = [f'checkpoint "{name}" dir="{name}"' for name in FAMILIES] + [declaration(*target) for target in targets()]
+    listed = [f'checkpoint "{name}" dir="{name}"' for name in FAMILIES] + [declaration(target) for target in targets()]
     (folder / "m" / "package.kdl").write_text("\n".join(listed) + "\n")
     (folder / "workspace.kdl").write_text('workspace "litert"\n')
     wrong = [
         f"{name} was not refused"
         for name, word in REFUSED.items()
-        if not is_refused(binary, work, folder, f"//m:{name}-f32-tflite", word)
+        if not is_refused(binary, work, folder, f"//m:{name}-f32-16-tflite", word)
     ]
     wanted = [target for target in targets() if target[0] not in REFUSED]
-    mc(binary, work, "--workspace", str(folder), "build", *(f"//m:{'-'.join(target)}" for target in wanted))
+    mc(binary, work, "--workspace", str(folder), "build", *(f"//m:{label(target)}" for target in wanted))
     shown = []
-    for name, word, container in wanted:
-        path = folder / "mc-out" / "m" / f"{name}-{word}-{container}" / f"model.{container}"
+    for target in wanted:
+        name, word, bits, container = target
+        path = folder / "mc-out" / "m" / label(target) / f"model.{container}"
         checkpoint = folder / "m" / name
         if container == "litertlm":
             wrong += compare_text(name, checkpoint, path)
@@ -277,8 +297,8 @@ def main():
             shown.append(f"{name} {worst:.0e}")
             wrong += found
         else:
-            share, found = compare_integers(name, word, checkpoint, path)
-            shown.append(f"{name} {word} {share:.1%}")
+            share, found = compare_integers(name, word, bits, checkpoint, path)
+            shown.append(f"{name} {word} {bits} {share:.1%}")
             wrong += found
     print("litert: " + ", ".join(shown) + f"; text of {', '.join(BUNDLES)}")
     if wrong:

@@ -18,9 +18,10 @@ use crate::bundle;
 use crate::caches::{self, Cache};
 use crate::found_planes;
 use crate::graph_file;
+use crate::lowering::Shared;
 use crate::quantizations::{self, QUANTIZATIONS};
 use crate::settings::{Container, Settings};
-use crate::signatures::{Shared, signatures};
+use crate::signatures::signatures;
 use crate::weights::Weights;
 
 /// The format.
@@ -45,7 +46,7 @@ impl Exporter for LitertExporter {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn accepts(&self, model: &ModelDescription<'_>) -> Vec<Refusal> {
@@ -94,8 +95,13 @@ impl Exporter for LitertExporter {
         let lacking = |lacking: String| FormatError::new(format!("LiteRT cannot express {lacking}"));
         let graph = accepts::graph(model).map_err(|refusal| FormatError::new(refusal.message))?;
         let caches = caches::of(&graph, settings.context).map_err(lacking)?;
-        let shared =
-            Shared { graph: &graph, weights: &weights, caches: &caches, n_positions: settings.context };
+        let shared = Shared {
+            graph: &graph,
+            weights: &weights,
+            caches: &caches,
+            n_positions: settings.context,
+            activation_bits: settings.activation_bits,
+        };
         let subgraphs = signatures(&shared, &settings.prefill).map_err(lacking)?;
         let file = graph_file::write(&weights, planes, &subgraphs)?;
         let parts = match settings.container {

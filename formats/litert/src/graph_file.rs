@@ -254,7 +254,8 @@ fn options(writer: &mut Writer, options: &Options) -> Object {
         Options::Cast { from, to } => vec![(0, Field::I8(from.number())), (1, Field::I8(to.number()))],
         Options::Concatenation { axis } | Options::Gather { axis } => vec![(0, Field::I32(*axis))],
         Options::FullyConnected => vec![(2, Field::Bool(true))],
-        Options::GeluTanh | Options::Reducer => vec![(0, Field::Bool(true))],
+        Options::GeluTanh => vec![(0, Field::Bool(true))],
+        Options::Reducer { keeps_dims } => vec![(0, Field::Bool(*keeps_dims))],
         Options::BatchMatmulTransposed => vec![(1, Field::Bool(true))],
         Options::Reshape { shape } => {
             let shape = writer.integers(shape.iter().map(|dim| *dim as i32));

@@ -4,7 +4,10 @@
 //! lowered once for each signature; weights are shared between them.
 
 pub(crate) mod basics;
+mod halves;
 mod masks;
+
+use std::collections::BTreeMap;
 
 use mc_graph::graph::{Graph, Node, Origin};
 use mc_graph::ids::ValueId;
@@ -14,17 +17,26 @@ use mc_tensor::model_tensor::ModelTensor;
 
 use crate::caches::Cache;
 use crate::positions::Positions;
+use crate::settings::ActivationBits;
 use crate::tflite::element_type::ElementType;
 use crate::tflite::subgraph::{Source, Subgraph, Tensor, TensorEntry};
 use crate::weights::{Scaling, Weights};
 
-/// The state of a lowering.
-pub(crate) struct Lowering<'a> {
+/// Everything that the signatures of a file share.
+pub(crate) struct Shared<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) weights: &'a Weights,
     pub(crate) caches: &'a [Option<Cache>],
-    pub(crate) n_tokens: u32,
+    /// Number of positions of the caches.
     pub(crate) n_positions: u32,
+    /// Precision of the activations that are multiplied by integers.
+    pub(crate) activation_bits: ActivationBits,
+}
+
+/// The state of a lowering.
+pub(crate) struct Lowering<'a> {
+    pub(crate) shared: &'a Shared<'a>,
+    pub(crate) n_tokens: u32,
     /// True if the tokens are a prompt without its last token.
     pub(crate) is_prompt: bool,
     pub(crate) subgraph: Subgraph,
@@ -37,35 +49,31 @@ pub(crate) struct Lowering<'a> {
     /// The caches after the batch.
     pub(crate) updated: Vec<Option<Tensor>>,
     values: Vec<Option<Tensor>>,
+    /// Activations in two parts, by the index of their tensor.
+    halves: BTreeMap<i32, Tensor>,
 }
 
 impl<'a> Lowering<'a> {
     /// Creates a subgraph with the inputs of a signature.
-    pub(crate) fn new(
-        name: &str,
-        (graph, weights, caches): (&'a Graph, &'a Weights, &'a [Option<Cache>]),
-        (n_tokens, is_prompt): (u32, bool),
-        n_positions: u32,
-    ) -> Self {
+    pub(crate) fn new(name: &str, shared: &'a Shared<'a>, n_tokens: u32, is_prompt: bool) -> Self {
         let mut subgraph = Subgraph::new(name.to_owned());
         let tokens = subgraph.input("tokens", ElementType::I32, &[1, n_tokens]);
         let input_pos = subgraph.input("input_pos", ElementType::I32, &[n_tokens]);
-        let mask = subgraph.input("mask", ElementType::F32, &[1, 1, n_tokens, n_positions]);
+        let mask = subgraph.input("mask", ElementType::F32, &[1, 1, n_tokens, shared.n_positions]);
         let mut input = |cache: &Cache| subgraph.input(&cache.name, ElementType::F32, &cache.shape);
-        let cached: Vec<Option<Tensor>> = caches.iter().map(|cache| cache.as_ref().map(&mut input)).collect();
+        let cached: Vec<Option<Tensor>> =
+            shared.caches.iter().map(|cache| cache.as_ref().map(&mut input)).collect();
         Self {
-            graph,
-            weights,
-            caches,
+            shared,
             n_tokens,
-            n_positions,
             is_prompt,
             subgraph,
             tokens,
             positions: Positions::new(input_pos, mask),
             updated: vec![None; cached.len()],
             cached,
-            values: vec![None; graph.values().len()],
+            values: vec![None; shared.graph.values().len()],
+            halves: BTreeMap::new(),
         }
     }
 
@@ -74,7 +82,7 @@ impl<'a> Lowering<'a> {
         let length = |dim: &Dim| match dim {
             Dim::Fixed(n) => *n,
             Dim::Tokens(more) => self.n_tokens + more,
-            Dim::Positions => self.n_positions,
+            Dim::Positions => self.shared.n_positions,
         };
         dims.iter().map(length).collect()
     }
@@ -87,7 +95,7 @@ impl<'a> Lowering<'a> {
         if let Some(tensor) = &self.values[id.index()] {
             return Ok(tensor.clone());
         }
-        let tensor = match self.graph.value(id).origin {
+        let tensor = match self.shared.graph.value(id).origin {
             Origin::Tokens => self.reshape(&self.tokens.clone(), &[self.n_tokens]),
             Origin::Weight(tensor) => self.weight(tensor)?,
             Origin::Node(_) | Origin::Argument(_) => {
@@ -115,8 +123,9 @@ impl<'a> Lowering<'a> {
     }
 
     fn weight(&mut self, tensor: ModelTensor) -> Result<Tensor, String> {
-        let number = self.weights.number(tensor).ok_or_else(|| format!("the missing tensor `{tensor}`"))?;
-        let weight = &self.weights.list[number];
+        let number =
+            self.shared.weights.number(tensor).ok_or_else(|| format!("the missing tensor `{tensor}`"))?;
+        let weight = &self.shared.weights.list[number];
         let entry = |source: Source, element_type, shape: &[u32], name: String| TensorEntry {
             shape: shape.to_vec(),
             element_type,

@@ -15,7 +15,7 @@ pub(crate) const QUANTIZATIONS: &[Quantization] = &[
     Quantization {
         name: "int4-g32",
         doc: "4-bit codes with a 16-bit scale for each 32 columns. It runs on CPUs only.",
-        grid: Some("int4-g32"),
+        grid: Some("int4-g32-bf16"),
         bits_per_weight: 4.5,
     },
     Quantization {

@@ -10,6 +10,9 @@ pub const CONTAINER: &str = "container";
 /// Name of the setting for the numbers of tokens of prefill signatures.
 pub const PREFILL: &str = "prefill";
 
+/// Name of the setting for the precision of activations.
+pub const ACTIVATION_BITS: &str = "activation-bits";
+
 /// The words for the kinds of files, the default first.
 pub fn containers() -> Vec<&'static str> {
     vec![LITERTLM, TFLITE]
@@ -33,6 +36,15 @@ pub(crate) enum Container {
     Litertlm,
 }
 
+/// Precision of the activations that are multiplied by integers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ActivationBits {
+    /// As kernels quantize them.
+    Eight,
+    /// Two parts of 8 bits.
+    Sixteen,
+}
+
 /// The settings, with defaults for those that are absent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Settings {
@@ -41,6 +53,7 @@ pub(crate) struct Settings {
     pub(crate) context: u32,
     /// In ascending order.
     pub(crate) prefill: Vec<u32>,
+    pub(crate) activation_bits: ActivationBits,
 }
 
 impl Settings {
@@ -57,7 +70,14 @@ impl Settings {
             }
         };
         let context = model.settings.context.unwrap_or(CONTEXT.min(model.decoder.context_length)).max(1);
-        Ok(Self { container, context, prefill: prefill(model, context)? })
+        let activation_bits = match model.settings.option(ACTIVATION_BITS) {
+            None | Some("16") => ActivationBits::Sixteen,
+            Some("8") => ActivationBits::Eight,
+            Some(other) => {
+                return Err(format!("`{ACTIVATION_BITS}` is {other}; expected 8 or 16"));
+            }
+        };
+        Ok(Self { container, context, prefill: prefill(model, context)?, activation_bits })
     }
 }
 

@@ -4,19 +4,9 @@ use mc_decoder::lower::LOGITS;
 use mc_graph::graph::{Graph, Node, Origin};
 use mc_graph::ids::ValueId;
 
-use crate::caches::Cache;
-use crate::lowering::Lowering;
+use crate::lowering::{Lowering, Shared};
 use crate::operators;
 use crate::tflite::subgraph::Subgraph;
-use crate::weights::Weights;
-
-/// Everything that the signatures of a file share.
-pub(crate) struct Shared<'a> {
-    pub(crate) graph: &'a Graph,
-    pub(crate) weights: &'a Weights,
-    pub(crate) caches: &'a [Option<Cache>],
-    pub(crate) n_positions: u32,
-}
 
 /// The signatures of a file: one for each number of a prompt's tokens, which appends them to the caches, and one that
 /// appends a token and returns the logits of the next one.
@@ -32,8 +22,7 @@ pub(crate) fn signatures(shared: &Shared<'_>, prefill: &[u32]) -> Result<Vec<Sub
 }
 
 fn lower(shared: &Shared<'_>, name: &str, n_tokens: u32, has_logits: bool) -> Result<Subgraph, String> {
-    let parts = (shared.graph, shared.weights, shared.caches);
-    let mut lowering = Lowering::new(name, parts, (n_tokens, !has_logits), shared.n_positions);
+    let mut lowering = Lowering::new(name, shared, n_tokens, !has_logits);
     let logits = shared.graph.output(LOGITS).filter(|_| has_logits);
     let is_needed = needed(shared.graph, logits);
     for (node, _) in shared.graph.nodes().iter().zip(&is_needed).filter(|(_, is_needed)| **is_needed) {

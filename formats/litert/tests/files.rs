@@ -152,12 +152,16 @@ fn encoded(decoder: &Decoder, word: &str) -> Vec<Encoded> {
 
 /// The name of the file of a model, and its bytes.
 fn written(decoder: &Decoder, word: &str, container: &str) -> (String, File) {
-    let (settings, vocabulary) = (settings(container), vocabulary());
+    written_with(decoder, word, &settings(container))
+}
+
+fn written_with(decoder: &Decoder, word: &str, settings: &ExportSettings) -> (String, File) {
+    let vocabulary = vocabulary();
     let json = SourceFile { name: "tokenizer.json", bytes: Some(b"{}") };
     let model = ModelDescription {
         vocabulary: Some(&vocabulary),
         files: &[json],
-        settings: &settings,
+        settings,
         ..ModelDescription::new(decoder)
     };
     assert_eq!(LitertExporter.accepts(&model), []);
@@ -210,6 +214,22 @@ fn equal_models_give_equal_bytes() {
 }
 
 #[test]
+fn activations_have_16_bits_at_integers_unless_8_are_stated() {
+    let decoder = mixed();
+    let with = |word: &str, bits: Option<&str>| {
+        let mut settings = settings("tflite");
+        let bits = bits.map(|bits| ("activation-bits".to_owned(), bits.to_owned()));
+        settings.options.extend(bits);
+        written_with(&decoder, word, &settings).1.0
+    };
+    for word in ["int8-channel", "int4-channel", "int4-g32"] {
+        assert!(with(word, None) == with(word, Some("16")), "{word}");
+        assert!(with(word, None).len() > with(word, Some("8")).len(), "{word}");
+    }
+    assert!(with("f32", None) == with("f32", Some("8")));
+}
+
+#[test]
 fn experts_are_refused_with_their_operators() {
     let experts = Experts {
         n_experts: 4,
@@ -236,12 +256,13 @@ fn experts_are_refused_with_their_operators() {
 #[test]
 fn settings_that_do_not_fit_are_refused() {
     let decoder = mixed();
-    for (prefill, message) in [
-        ("0 16", "`0` is not a number of tokens from 1 to the context of 32"),
-        ("16 33", "`33` is not a number of tokens from 1 to the context of 32"),
+    for (name, value, message) in [
+        ("prefill", "0 16", "`0` is not a number of tokens from 1 to the context of 32"),
+        ("prefill", "16 33", "`33` is not a number of tokens from 1 to the context of 32"),
+        ("activation-bits", "4", "`activation-bits` is 4; expected 8 or 16"),
     ] {
         let mut settings = settings("tflite");
-        settings.options.insert("prefill".to_owned(), prefill.to_owned());
+        settings.options.insert(name.to_owned(), value.to_owned());
         let model = ModelDescription { settings: &settings, ..ModelDescription::new(&decoder) };
         let refusals = LitertExporter.accepts(&model);
         assert_eq!(refusals[0].message, format!("LiteRT has no graph for these settings: {message}"));

@@ -96,6 +96,7 @@ pub(crate) static FORMATS: &[Format] = &[
             &CONTEXT,
             &litert::CONTAINER,
             &litert::PREFILL,
+            &litert::ACTIVATION_BITS,
             &ALLOW,
         ],
         has_default: true,

@@ -136,6 +136,7 @@ static FORMAT: NodeSchema = NodeSchema {
         ChildSchema { node: &onnx::ACCURACY_LEVEL, occurs: Occurs::Optional },
         ChildSchema { node: &litert::CONTAINER, occurs: Occurs::Optional },
         ChildSchema { node: &litert::PREFILL, occurs: Occurs::Optional },
+        ChildSchema { node: &litert::ACTIVATION_BITS, occurs: Occurs::Optional },
     ],
 };
 

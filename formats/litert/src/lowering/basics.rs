@@ -5,6 +5,9 @@ use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
 use crate::tflite::subgraph::Tensor;
 
+/// An input that is absent.
+const ABSENT: i32 = -1;
+
 impl Lowering<'_> {
     /// An operator of one input whose output has the same type.
     pub(crate) fn unary(&mut self, code: Code, input: &Tensor) -> Tensor {
@@ -125,7 +128,20 @@ impl Lowering<'_> {
         let element_type = self.subgraph.element_type(input);
         let axis = self.subgraph.integers(&[axis]);
         let inputs = [input.index, axis.index];
-        self.subgraph.step(code, None, Options::Reducer, &inputs, (element_type, &shape))
+        let options = Options::Reducer { keeps_dims: true };
+        self.subgraph.step(code, None, options, &inputs, (element_type, &shape))
+    }
+
+    /// `x W^T` with a weight, `[out, in]`.
+    pub(crate) fn product(&mut self, input: &Tensor, weight: &Tensor) -> Tensor {
+        let mut shape = input.shape.clone();
+        if let (Some(width), Some(n_rows)) = (shape.last_mut(), weight.shape.first()) {
+            *width = *n_rows;
+        }
+        let inputs = [input.index, weight.index, ABSENT];
+        let weights = Some(self.subgraph.element_type(weight));
+        let options = Options::FullyConnected;
+        self.subgraph.step(Code::FullyConnected, weights, options, &inputs, (ElementType::F32, &shape))
     }
 
     /// `a b^T` for each pair of matrices.

@@ -71,7 +71,7 @@ impl Lowering<'_> {
     /// A token at `p` sees `j` if `j > p - window` and the caller's mask allows it.
     pub(crate) fn mask(&mut self, window: Option<u32>) -> Tensor {
         let mask = self.positions.mask.clone();
-        let Some(window) = window.filter(|window| *window < self.n_positions) else { return mask };
+        let Some(window) = window.filter(|window| *window < self.shared.n_positions) else { return mask };
         if let Some(local) = self.positions.windows.get(&window) {
             return local.clone();
         }
@@ -80,8 +80,8 @@ impl Lowering<'_> {
         let before = self.binary(Code::Sub, &numbers, &offset);
         let before = self.reshape(&before, &[1, 1, self.n_tokens, 1]);
         let columns: Vec<u8> =
-            (0..self.n_positions).flat_map(|position| (position as f32).to_le_bytes()).collect();
-        let columns = self.subgraph.constant(ElementType::F32, &[1, 1, 1, self.n_positions], columns);
+            (0..self.shared.n_positions).flat_map(|position| (position as f32).to_le_bytes()).collect();
+        let columns = self.subgraph.constant(ElementType::F32, &[1, 1, 1, self.shared.n_positions], columns);
         let is_near = self.compare(Code::Greater, &columns, &before);
         let (near, far) = (self.subgraph.numbers(&[0.0]), self.subgraph.numbers(&[HIDDEN]));
         let local = self.select(&is_near, &near, &far);

@@ -15,7 +15,7 @@ use crate::tflite::subgraph::Tensor;
 pub(crate) fn cache_update(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {
     let state = operator::<CacheUpdate>(node)?.state.index();
     let [rows] = to.inputs(node)?;
-    let (Some(cache), Some(before)) = (&to.caches[state], to.cached[state].clone()) else {
+    let (Some(cache), Some(before)) = (&to.shared.caches[state], to.cached[state].clone()) else {
         return Err(format!("the state {state}, which is not a cache"));
     };
     // The axis of positions.

@@ -5,24 +5,18 @@
 use mc_graph::graph::Node;
 
 use crate::lowering::Lowering;
+use crate::settings::ActivationBits;
 use crate::tflite::code::{Code, Options};
 use crate::tflite::element_type::ElementType;
-
-/// An input that is absent.
-const ABSENT: i32 = -1;
 
 /// `x W^T`.
 pub(crate) fn matmul(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {
     let [input, weight] = to.inputs(node)?;
-    let mut shape = input.shape.clone();
-    if let (Some(width), Some(n_rows)) = (shape.last_mut(), weight.shape.first()) {
-        *width = *n_rows;
-    }
-    let inputs = [input.index, weight.index, ABSENT];
-    let weights = Some(to.subgraph.element_type(&weight));
-    let options = Options::FullyConnected;
-    let output =
-        to.subgraph.step(Code::FullyConnected, weights, options, &inputs, (ElementType::F32, &shape));
+    let is_quantized = to.subgraph.element_type(&weight) != ElementType::F32;
+    let output = match to.shared.activation_bits {
+        ActivationBits::Sixteen if is_quantized => to.product_of_halves(&input, &weight),
+        _ => to.product(&input, &weight),
+    };
     to.set(node.outputs[0], output);
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(crate) fn lower(to: &mut Lowering<'_>, node: &Node) -> Result<(), String> {
 fn long_bound(to: &Lowering<'_>, angles: &RotaryAngles) -> Option<u32> {
     match angles.scaling {
         RotaryScaling::LongRope { original_context, .. } => {
-            Some(original_context).filter(|original_context| to.n_positions > *original_context)
+            Some(original_context).filter(|original_context| to.shared.n_positions > *original_context)
         }
         _ => None,
     }
@@ -65,12 +65,12 @@ fn looked_up(to: &mut Lowering<'_>, angles: &RotaryAngles) -> [Tensor; 2] {
     let mut tables = Tables::default();
     let rows = match long_bound(to, angles) {
         None => {
-            tables.extend(&frequencies(false), to.n_positions);
+            tables.extend(&frequencies(false), to.shared.n_positions);
             positions
         }
         Some(original_context) => {
             tables.extend(&frequencies(false), original_context);
-            tables.extend(&frequencies(true), to.n_positions);
+            tables.extend(&frequencies(true), to.shared.n_positions);
             let is_long = is_long(to, original_context);
             let (first, behind) =
                 (to.subgraph.integers(&[0]), to.subgraph.integers(&[original_context as i32]));
