@@ -14,9 +14,9 @@ use crate::tflite::subgraph::Tensor;
 /// Number of steps between the least and the greatest of 256 numbers.
 const N_STEPS: f32 = 255.0;
 
-/// The least greatest element. Rows of zeros need one, so that their step is not 0, and steps of smaller elements would
-/// leave rests for which the kernel's factor, 255 divided by their range, overflows.
-const TINY: f32 = 1e-20;
+/// The least greatest element, so that no range is 0: the least number of GPUs with 16 bits. It also keeps rests so large
+/// that the kernel's factor, 255 divided by their range, does not overflow. Smaller activations have 8 bits.
+const MIN_GREATEST: f32 = 1.0 / 16_384.0;
 
 impl Lowering<'_> {
     /// `x W^T` with activations in 16 bits.
@@ -38,23 +38,26 @@ impl Lowering<'_> {
             return halves.clone();
         }
         let greatest = self.reduce(Code::ReduceMax, input);
-        let tiny = self.subgraph.numbers(&[TINY]);
-        let greatest = self.binary(Code::Maximum, &greatest, &tiny);
+        let min_greatest = self.subgraph.numbers(&[MIN_GREATEST]);
+        let greatest = self.binary(Code::Maximum, &greatest, &min_greatest);
         let least = self.reduce(Code::ReduceMin, input);
         let zero = self.subgraph.numbers(&[0.0]);
         let least = self.binary(Code::Minimum, &least, &zero);
         let range = self.binary(Code::Sub, &greatest, &least);
-        let step = self.scale(&range, 1.0 / N_STEPS);
         // Steps are counted from the least element, whose own number is rounded by itself: so the multiples are always 255
         // steps apart, as the kernel expects, even if both ends are in the middle between two multiples. The rests are
-        // moved by less than half a step and still have both signs, so their range is one step in any case.
-        let first_step = self.binary(Code::Div, &least, &step);
-        let steps = self.binary(Code::Div, input, &step);
-        let steps = self.binary(Code::Sub, &steps, &first_step);
-        let steps = self.unary(Code::Round, &steps);
-        let first_step = self.unary(Code::Round, &first_step);
-        let steps = self.binary(Code::Add, &steps, &first_step);
-        let multiples = self.binary(Code::Mul, &steps, &step);
+        // moved by less than half a step and still have both signs, so their range is one step in any case. The step
+        // itself is never computed, because GPUs with 16 bits may round it to 0.
+        let first = self.binary(Code::Div, &least, &range);
+        let steps = self.binary(Code::Div, input, &range);
+        let steps = self.binary(Code::Sub, &steps, &first);
+        let [first, steps] = [first, steps].map(|share| {
+            let steps = self.scale(&share, N_STEPS);
+            self.unary(Code::Round, &steps)
+        });
+        let steps = self.binary(Code::Add, &steps, &first);
+        let shares = self.scale(&steps, 1.0 / N_STEPS);
+        let multiples = self.binary(Code::Mul, &shares, &range);
         let rests = self.binary(Code::Sub, input, &multiples);
         let both = self.concat(&[multiples, rests], 0);
         let halves = self.reshape(&both, &[&[2], input.shape.as_slice()].concat());
