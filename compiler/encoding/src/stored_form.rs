@@ -87,14 +87,11 @@ impl StoredForm {
     ///
     /// # Panics
     /// As [`Codec::decode`].
-    pub fn decode(&self, planes: &[Vec<u8>], n_cols: usize, out: &mut [f32]) -> Result<(), EncodingError> {
+    pub fn decode(&self, planes: &[&[u8]], n_cols: usize, out: &mut [f32]) -> Result<(), EncodingError> {
         match self {
-            Self::Planes { encoding, weights } => {
-                let planes: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
-                encoding.decode(&planes, n_cols, *weights, out)
-            }
+            Self::Planes { encoding, weights } => encoding.decode(planes, n_cols, *weights, out),
             Self::Blocks(codec) => {
-                codec.decode(&planes[0], out);
+                codec.decode(planes[0], out);
                 Ok(())
             }
         }
@@ -165,7 +162,7 @@ mod tests {
                 "{form}"
             );
             let mut decoded = vec![0.0; x.len()];
-            form.decode(&encoded, 64, &mut decoded).unwrap();
+            form.decode(&encoded.iter().map(Vec::as_slice).collect::<Vec<_>>(), 64, &mut decoded).unwrap();
             assert!(x.iter().zip(&decoded).all(|(x, decoded)| (x - decoded).abs() < 0.005), "{form}");
         }
     }

@@ -355,7 +355,7 @@ mod tests {
         let mut planes = vec![Vec::new(); form.plane_names().len()];
         form.encode(&mc_encoding::codec::Rows { x: &x, n_cols: 64, importance: None }, &mut planes);
         let mut expected = vec![0.0; x.len()];
-        form.decode(&planes, 64, &mut expected).unwrap();
+        form.decode(&planes.iter().map(Vec::as_slice).collect::<Vec<_>>(), 64, &mut expected).unwrap();
         let planes = planes.into_iter().map(WeightBytes::owned).collect();
         let weight = Weight::stored(vec![2, 1, 64], &form, planes).unwrap();
         assert_eq!(weight.to_f32(), expected);

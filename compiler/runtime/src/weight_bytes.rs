@@ -33,7 +33,7 @@ impl WeightBytes {
     }
 
     /// The bytes.
-    pub(crate) fn as_slice(&self) -> &[u8] {
+    pub fn as_slice(&self) -> &[u8] {
         &(*self.owner).as_ref()[self.range.clone()]
     }
 }

@@ -18,3 +18,4 @@ pub(crate) mod subject;
 pub(crate) mod unquantized;
 pub(crate) mod written;
 pub mod written_model;
+pub mod written_weights;

@@ -11,7 +11,7 @@ use mc_decoder::program::Decoder;
 use mc_exporter::change::Change;
 use mc_exporter::exporter::Exporter;
 use mc_exporter::planes_in_files::{FileBytes, FoundPlane};
-use mc_ir::action::{ActionContext, ActionError, Input};
+use mc_ir::action::{ActionContext, ActionError, Content, Input};
 use mc_runtime::backends::BackendEntry;
 use mc_runtime::error::RuntimeError;
 use mc_runtime::model::Model;
@@ -141,10 +141,7 @@ impl Written {
         let contents = Contents::of_roles(ctx, &self.roles, first)?;
         let vocabulary = vocabulary_of(&contents, &self.program)?;
         let tokenizer = tokenizer_of(&contents, &self.program)?;
-        let first = first + self.roles.len();
-        let file = |(index, name): (usize, &String)| Ok(FileContent::new(name, ctx.input(index)?));
-        let files: Vec<FileContent> =
-            (first..).zip(&self.files).map(file).collect::<Result<_, ActionError>>()?;
+        let files = self.contents(first, &|index| ctx.input(index))?;
         let weights = self.weights(&files, &|| ctx.go_on())?;
         let model = Model::with_backend(&self.program, weights, backend).map_err(ActionError::failed)?;
         let template_place = contents.template_place();
@@ -157,18 +154,9 @@ impl Written {
         files: &[FileContent],
         go_on: &dyn Fn() -> Result<(), ActionError>,
     ) -> Result<Weights, ActionError> {
-        let bytes: Vec<&dyn FileBytes> = files.iter().map(|file| file as &dyn FileBytes).collect();
-        let found = self.exporter.find_planes(&bytes).map_err(format_error)?;
-        let sizes: Vec<u64> = bytes.iter().map(|file| file.n_bytes()).collect();
-        let located = located(&self.tensors, &found, &sizes)
-            .map_err(|differences| misfit(self.exporter.title(), &differences))?;
         let mut weights = Weights::new();
-        for (tensor, planes) in self.tensors.iter().zip(located) {
+        for (tensor, planes) in self.tensors.iter().zip(self.planes(files)?) {
             go_on()?;
-            let planes: Vec<WeightBytes> = planes
-                .iter()
-                .map(|plane| files[plane.file].weight_bytes(plane.range.clone()))
-                .collect::<Result<_, ActionError>>()?;
             let shape = dimensions(&tensor.shape)?;
             let weight = added(tensor, RuntimeWeight::stored(shape, &tensor.form, planes))
                 .map_err(|error| tensor_error(&tensor.tensor.to_string(), &error))?;
@@ -176,10 +164,48 @@ impl Written {
         }
         Ok(weights)
     }
+
+    /// Returns its tensors.
+    pub(crate) fn tensors(&self) -> &[ExpectedTensor] {
+        &self.tensors
+    }
+
+    /// Finds the planes of each tensor in its files, which `input` reads by the index of their input.
+    ///
+    /// # Errors
+    /// Fails if the files cannot be read, or do not contain what was planned.
+    pub(crate) fn open_planes(
+        &self,
+        input: &dyn Fn(usize) -> Result<Content, ActionError>,
+    ) -> Result<Vec<Vec<WeightBytes>>, ActionError> {
+        self.planes(&self.contents(0, input)?)
+    }
+
+    /// Returns the files, whose inputs follow those of the tokenizer.
+    fn contents(
+        &self,
+        first: usize,
+        input: &dyn Fn(usize) -> Result<Content, ActionError>,
+    ) -> Result<Vec<FileContent>, ActionError> {
+        let first = first + self.roles.len();
+        let file = |(index, name): (usize, &String)| Ok(FileContent::new(name, input(index)?));
+        (first..).zip(&self.files).map(file).collect()
+    }
+
+    /// Finds the planes of each tensor.
+    fn planes(&self, files: &[FileContent]) -> Result<Vec<Vec<WeightBytes>>, ActionError> {
+        let bytes: Vec<&dyn FileBytes> = files.iter().map(|file| file as &dyn FileBytes).collect();
+        let found = self.exporter.find_planes(&bytes).map_err(format_error)?;
+        let sizes: Vec<u64> = bytes.iter().map(|file| file.n_bytes()).collect();
+        let located = located(&self.tensors, &found, &sizes)
+            .map_err(|differences| misfit(self.exporter.title(), &differences))?;
+        let read = |plane: &&FoundPlane| files[plane.file].weight_bytes(plane.range.clone());
+        located.iter().map(|planes| planes.iter().map(read).collect()).collect()
+    }
 }
 
 /// Returns the number that is still to be added to a tensor before it is used.
-fn missing_addend(exporter: &dyn Exporter, info: &ModelInfo, tensor: ModelTensor) -> f32 {
+pub(crate) fn missing_addend(exporter: &dyn Exporter, info: &ModelInfo, tensor: ModelTensor) -> f32 {
     let stored = family_of(info).map(|family| family.stored(tensor)).unwrap_or_default();
     let needed = if stored == Stored::LessOne { 1.0 } else { 0.0 };
     match change_of(exporter, info, tensor) {

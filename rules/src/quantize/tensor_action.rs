@@ -233,7 +233,8 @@ impl TensorAction {
         }
         let planes = self.encode(&values, n_cols, importance, first_row);
         let mut decoded = vec![0.0; values.len()];
-        self.form.decode(&planes, n_cols, &mut decoded).map_err(ActionError::failed)?;
+        let read: Vec<&[u8]> = planes.iter().map(Vec::as_slice).collect();
+        self.form.decode(&read, n_cols, &mut decoded).map_err(ActionError::failed)?;
         let loss = QuantizationError::of(&values, &decoded, group_len);
         Ok((planes, loss))
     }

@@ -148,6 +148,11 @@ impl ModelInfo {
         self.weights.iter().find(|weight| weight.tensor == tensor)
     }
 
+    /// Returns the name of a tensor, or of its first part, in the checkpoint.
+    pub fn name_of(&self, tensor: ModelTensor) -> String {
+        self.weight(tensor).map_or_else(|| tensor.to_string(), |weight| weight.name.clone())
+    }
+
     /// Returns the number of parameters; a tied head counts once.
     pub fn n_parameters(&self) -> u64 {
         self.weights.iter().map(|weight| weight.shape().iter().product::<u64>()).sum()

@@ -217,6 +217,9 @@ fn inspect(error: &InspectError) -> Report {
             Report::usage(error).because(reason).hint("Name one of the files in it")
         }
         InspectError::Unmapped { reason, .. } => Report::failed(error).because(reason),
+        InspectError::Arranged { .. } => {
+            Report::usage(error).hint("Compare each of them with the checkpoint from which it was made")
+        }
         InspectError::Tensor { source, .. } => action(error, source),
         InspectError::AmbiguousHash { candidates, .. } => {
             const MAX_SHOWN: usize = 10;

@@ -20,10 +20,10 @@ use crate::verbs::model::operand;
 /// Compare two models, key by key and tensor by tensor
 #[derive(Args)]
 #[command(
-    before_help = "Examples:\n  mc diff //models:app-f16 //models:app-q4km   errors of the quantization\n  mc diff before.gguf after.gguf               two files\n  mc diff models/base //models:app-q4km        a checkpoint and the file made of it"
+    before_help = "Examples:\n  mc diff //models:app-f16 //models:app-q4km   errors of the quantization\n  mc diff before.gguf after.gguf               two files\n  mc diff models/base //models:app-q4km        a checkpoint and the file made of it\n  mc diff //models:app-mlx //models:app-onnx   the weights in two formats"
 )]
 pub(crate) struct Diff {
-    /// First model: a file (.gguf, .safetensors), a folder, a label, or a hash
+    /// First model: a file (such as .gguf or .litertlm), a folder, a label, or a hash
     #[arg(value_name = "A")]
     reference: String,
 

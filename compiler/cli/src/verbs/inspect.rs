@@ -55,8 +55,8 @@ impl Run for Inspect {
             self.report(invocation, &folder::open(&self.source)?.listing, parts);
             return Ok(Exit::Done);
         }
-        if let Some(listing) = planes::list_at(Path::new(&self.source)) {
-            self.report(invocation, &listing?, parts);
+        if let Some(found) = planes::list_at(Path::new(&self.source)) {
+            self.report(invocation, &found?.listing, parts);
             return Ok(Exit::Done);
         }
         let Found { content, reports, is_object, listing } = self.content(invocation)?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mc_driver::build::engine::warn_of_damage;
 use mc_driver::inspect::listing::Listing;
 use mc_driver::inspect::object;
-use mc_driver::inspect::side::Operand;
+use mc_driver::inspect::operand::Operand;
 use mc_driver::inspect::target::{
     BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_built,
     open_unwritten,
@@ -34,7 +34,7 @@ pub(crate) fn operand(invocation: &Invocation, text: &str) -> Result<Operand, Fa
     match model_of(text, &targets)? {
         NamedModel::Exported(info) => {
             let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
-            Ok(Operand::content(text, build_export(&mut engine, info)?.content)?)
+            Ok(Operand::built(text, info, build_export(&mut engine, info)?)?)
         }
         NamedModel::Unwritten(info) => {
             Ok(Operand::Model { name: text.to_owned(), info: Arc::new(info.clone()) })
@@ -65,8 +65,8 @@ pub(crate) fn target_model(
     let info = export_of(text, &targets)?;
     let mut engine = invocation.engine(&store, &declarations.remote_cache(), &progress)?;
     let built = build_export(&mut engine, info)?;
-    let listing = built.planes(info).transpose()?;
-    Ok((built, listing))
+    let found = built.planes(info).transpose()?;
+    Ok((built, found.map(|found| found.listing)))
 }
 
 /// The model loaded to be run: from a file, which is built if necessary, or directly from tensors.

@@ -133,6 +133,14 @@ pub enum InspectError {
         /// The reason.
         reason: String,
     },
+    /// Two formats arrange tensors differently.
+    #[error("`{name}` and a {format} file arrange their tensors differently")]
+    Arranged {
+        /// The target of the one format.
+        name: String,
+        /// The other format.
+        format: &'static str,
+    },
     /// The numbers of a tensor cannot be computed.
     #[error("Cannot compute tensor `{name}`")]
     Tensor {

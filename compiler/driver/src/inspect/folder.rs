@@ -14,9 +14,8 @@ use mc_store::mapping::MappedFile;
 use serde_json::Value;
 
 use crate::inspect::error::InspectError;
-use crate::inspect::file::map_file;
 use crate::inspect::listing::Listing;
-use crate::inspect::planes;
+use crate::inspect::planes::{self, FoundTensors};
 use crate::inspect::read::{head, list};
 use crate::inspect::safetensors;
 use crate::inspect::target::model_file;
@@ -73,10 +72,9 @@ pub fn open(path: &str) -> Result<ModelFolder, InspectError> {
 /// The model in a format whose files do not describe themselves; with a manifest beside it, that of a bundle.
 fn written(path: &str, names: &[String], name: &str) -> Result<ModelFolder, InspectError> {
     let file = Path::new(path).join(name);
-    let content = map_file(&file.display().to_string())?;
-    let listing = planes::list_at(&file).transpose()?;
-    let mut listing =
-        listing.ok_or_else(|| InspectError::UnknownFormat { source_name: name.to_owned(), start: None })?;
+    let found = planes::list_at(&file).transpose()?;
+    let FoundTensors { mut listing, content } =
+        found.ok_or_else(|| InspectError::UnknownFormat { source_name: name.to_owned(), start: None })?;
     listing.facts = vec![("files", names.join(", ")), ("model", format!("{name} ({})", listing.format))];
     if names.iter().any(|name| name == MANIFEST) {
         listing.format = "bundle";

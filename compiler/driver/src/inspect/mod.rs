@@ -8,6 +8,7 @@ pub mod file;
 pub mod folder;
 pub mod listing;
 pub mod object;
+pub mod operand;
 pub mod planes;
 pub mod read;
 pub mod side;
@@ -15,3 +16,4 @@ pub mod target;
 
 mod safetensors;
 mod series;
+mod used_weight;

@@ -1,94 +1,28 @@
-//! One of the two models of a comparison: a file, or a checkpoint whose tensors are named and arranged as in the file
-//! that it is compared with.
+//! One of the two models of a comparison: a file, a checkpoint whose tensors are named and arranged as in the file that it
+//! is compared with, or weights as a model uses them.
+//!
+//! Weights as they are used are compared between checkpoints, models that are not in files, and targets of formats whose
+//! files do not describe themselves. Files of these formats that no target made are compared as they are, because the
+//! forms of their tensors are not known.
 
 use std::borrow::Cow;
-use std::path::Path;
-use std::sync::Arc;
 
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
 use mc_execute::services::source_content;
 use mc_ir::action::{ActionError, Content};
-use mc_rules::export::written_tensors::{OpenTensor, WrittenTensor, written_tensors};
+use mc_rules::export::written_tensors::{OpenTensor, arranged_tensors, written_tensors};
 use mc_rules::exporters;
+use mc_rules::inference::written_weights::WrittenWeight;
 use mc_rules::source::model_info::ModelInfo;
 use serde_json::Value;
 
 use crate::inspect::checkpoint::model_in;
 use crate::inspect::error::InspectError;
-use crate::inspect::folder;
 use crate::inspect::listing::{Listing, Tensor};
-use crate::inspect::read::{head, list};
-use crate::inspect::target::model_file;
-
-/// A model to compare, as the user names it.
-pub enum Operand {
-    /// The bytes of a file or of several, listed.
-    File {
-        /// Their contents.
-        listing: Listing,
-        /// Their bytes.
-        content: Content,
-        /// The folder of the checkpoint that they are the weights of.
-        checkpoint: Option<String>,
-    },
-    /// A checkpoint, merge or blend of the workspace.
-    Model {
-        /// Its label.
-        name: String,
-        /// Its declaration.
-        info: Arc<ModelInfo>,
-    },
-}
-
-impl Operand {
-    /// A model in bytes.
-    ///
-    /// * `source`: its name
-    ///
-    /// # Errors
-    /// If the format is not known, or the bytes are not what they should be.
-    pub fn content(source: &str, content: Content) -> Result<Self, InspectError> {
-        match list(source, &head(&content), content.n_bytes()) {
-            Ok(Some(listing)) => Ok(Self::File { listing, content, checkpoint: None }),
-            Ok(None) => Err(InspectError::UnknownFormat { source_name: source.to_owned(), start: None }),
-            Err(reason) => Err(InspectError::Unreadable { what: format!("`{source}`"), reason }),
-        }
-    }
-
-    /// A file, a series of files or a folder.
-    ///
-    /// # Errors
-    /// If there is no such file, or it is not a model.
-    pub fn path(path: &str) -> Result<Self, InspectError> {
-        if Path::new(path).is_dir() {
-            let found = folder::open(path)?;
-            let checkpoint = found.is_checkpoint.then(|| path.to_owned());
-            return Ok(Self::File { listing: found.listing, content: found.content, checkpoint });
-        }
-        let mut operand = Self::content(path, model_file(path)?)?;
-        let parent = Path::new(path).parent().filter(|parent| !parent.as_os_str().is_empty());
-        let parent = parent.unwrap_or(Path::new("."));
-        let is_weights = path.ends_with("model.safetensors") && !path.ends_with("adapter_model.safetensors");
-        if let Self::File { checkpoint, .. } = &mut operand
-            && is_weights
-            && parent.join("config.json").is_file()
-        {
-            *checkpoint = parent.to_str().map(str::to_owned);
-        }
-        Ok(operand)
-    }
-
-    /// The name of the format that writes such files; `None` of a checkpoint.
-    fn format(&self) -> Option<&'static str> {
-        let Self::File { content, .. } = self else { return None };
-        let head = head(content);
-        let writes = |exporter: &&&dyn mc_exporter::exporter::Exporter| {
-            exporter.container().is_some_and(|container| container.recognizes(&head))
-        };
-        exporters::EXPORTERS.iter().find(writes).map(|exporter| exporter.name())
-    }
-}
+use crate::inspect::operand::{Operand, Target};
+use crate::inspect::planes::FoundTensors;
+use crate::inspect::used_weight::UsedWeight;
 
 /// One of the two models.
 pub struct Side {
@@ -98,22 +32,36 @@ pub struct Side {
 
 enum Source {
     Bytes(Content),
-    Model(Vec<WrittenTensor>),
+    /// The weights that are listed, in the same order.
+    Weights(Vec<UsedWeight>),
 }
 
 /// The numbers of a tensor, decoded or computed.
 pub(crate) enum Numbers<'a> {
     Stored { codec: &'static Codec, bytes: Cow<'a, [u8]> },
-    Computed(OpenTensor),
+    Computed { tensor: OpenTensor, add: f32 },
+    InFiles(&'a WrittenWeight),
 }
 
 /// The two models, so that their tensors can be paired by name: a checkpoint beside a file of a format that `mc` writes
 /// becomes what it would be in that format, before anything is quantized.
 ///
 /// # Errors
-/// If a checkpoint has no place in the format.
+/// If a checkpoint has no place in the format, or the two formats arrange tensors differently.
 pub fn sides(reference: Operand, other: Operand) -> Result<[Side; 2], InspectError> {
-    let formats = [&reference, &other].map(Operand::format);
+    let formats = [&reference, &other].map(Operand::container_format);
+    let target = reference.target().or_else(|| other.target());
+    let container = formats.into_iter().flatten().next();
+    if let (Some(target), Some(format)) = (target, container) {
+        let format = exporters::by_name(format).map_or(format, |exporter| exporter.title());
+        return Err(InspectError::Arranged { name: target.name.clone(), format });
+    }
+    let is_declared = reference.is_declared() || other.is_declared();
+    if container.is_none() && is_declared && reference.has_weights() && other.has_weights() {
+        // Any format will do for two models that are not in files, as long as it is the same.
+        let format = target.map_or(exporters::EXPORTERS[0].name(), |target| target.format);
+        return Ok([Side::of_weights(reference, format)?, Side::of_weights(other, format)?]);
+    }
     let [of_reference, of_other] = formats;
     Ok([Side::new(reference, of_other)?, Side::new(other, of_reference)?])
 }
@@ -125,41 +73,82 @@ impl Side {
             (Operand::File { checkpoint: Some(folder), .. }, Some(format)) => {
                 Self::mapped(&folder, &*model_in(&folder)?, format)
             }
-            (Operand::File { listing, content, .. }, _) => {
-                Ok(Self { listing, source: Source::Bytes(content) })
+            (Operand::File { listing, content, .. }, _) => Ok(Self::of_bytes(listing, content)),
+            (Operand::Target(target), _) => {
+                let FoundTensors { listing, content } = target.found;
+                Ok(Self::of_bytes(listing, content))
             }
             (Operand::Model { name, info }, format) => {
-                // Two models without files are compared in the form of the first one's format.
                 Self::mapped(&name, &info, format.unwrap_or(exporters::EXPORTERS[0].name()))
             }
         }
     }
 
+    fn of_bytes(listing: Listing, content: Content) -> Self {
+        Self { listing, source: Source::Bytes(content) }
+    }
+
     fn mapped(name: &str, info: &ModelInfo, format: &str) -> Result<Self, InspectError> {
         let tensors = written_tensors(format, info)
             .map_err(|reason| InspectError::Unmapped { path: name.to_owned(), reason })?;
-        let mut listing = Listing { format: "checkpoint", ..Listing::default() };
-        for tensor in &tensors {
-            let kind = tensor.kind.unwrap_or("F32");
-            let n_elements: u64 = tensor.dims.iter().product();
-            let n_elements = usize::try_from(n_elements).unwrap_or(usize::MAX);
-            let n_bytes = codecs::by_name(kind).map_or(0, |codec| codec.row_bytes(n_elements) as u64);
-            listing.tensors.push(Tensor {
-                name: tensor.name.clone(),
-                kind,
-                shape: tensor.dims.clone(),
-                is_fastest_first: true,
-                offset: listing.n_bytes,
-                n_bytes,
-                fidelity: None,
-            });
-            listing.n_bytes += n_bytes;
+        let weights = tensors.into_iter().map(|tensor| UsedWeight::OfModel { tensor, add: 0.0 });
+        let mut side = Self::of_listed(weights.collect());
+        side.listing.tensors.iter_mut().for_each(|tensor| tensor.is_fastest_first = true);
+        Ok(side)
+    }
+
+    /// The weights of a model as it uses them, under the names of its checkpoint.
+    ///
+    /// * `format`: the format in which a checkpoint is arranged
+    fn of_weights(operand: Operand, format: &str) -> Result<Self, InspectError> {
+        let (name, info) = match operand {
+            Operand::Target(target) => return Ok(Self::of_target(*target)),
+            Operand::File { listing, content, checkpoint: None } => {
+                return Ok(Self::of_bytes(listing, content));
+            }
+            Operand::File { checkpoint: Some(folder), .. } => {
+                let info = model_in(&folder)?;
+                (folder, info)
+            }
+            Operand::Model { name, info } => (name, info),
+        };
+        let unmapped = |reason| InspectError::Unmapped { path: name, reason };
+        let tensors = arranged_tensors(format, &info).map_err(unmapped)?.into_iter();
+        let weights = tensors.map(|tensor| UsedWeight::OfModel { add: tensor.add, tensor }).collect();
+        let mut side = Self::of_listed(weights);
+        side.drop_single_dims();
+        Ok(side)
+    }
+
+    fn of_target(target: Target) -> Self {
+        let mut side = Self::of_listed(target.weights.into_iter().map(UsedWeight::InFiles).collect());
+        side.listing.n_bytes = target.found.listing.n_bytes;
+        side.drop_single_dims();
+        side
+    }
+
+    fn of_listed(weights: Vec<UsedWeight>) -> Self {
+        let mut listing = Listing { format: "weights", ..Listing::default() };
+        for weight in &weights {
+            let tensor = Tensor { offset: listing.n_bytes, ..weight.listed() };
+            listing.n_bytes += tensor.n_bytes;
+            listing.tensors.push(tensor);
         }
-        Ok(Self { listing, source: Source::Model(tensors) })
+        Self { listing, source: Source::Weights(weights) }
+    }
+
+    /// Drops dimensions of one element other than columns, in which formats differ.
+    fn drop_single_dims(&mut self) {
+        for tensor in &mut self.listing.tensors {
+            if let Some(n_columns) = tensor.shape.pop() {
+                tensor.shape.retain(|dim| *dim != 1);
+                tensor.shape.push(n_columns);
+            }
+        }
     }
 
     pub(crate) fn is_mapped(&self) -> bool {
-        matches!(self.source, Source::Model(_))
+        matches!(self.source, Source::Weights(_))
     }
 
     pub(crate) fn tensor(&self, name: &str) -> Option<&Tensor> {
@@ -193,14 +182,10 @@ impl Side {
         n_cols: usize,
         n_rows: u64,
     ) -> Result<Option<Numbers<'_>>, InspectError> {
-        if let Source::Model(tensors) = &self.source {
-            let Some(written) = tensors.iter().find(|written| written.name == tensor.name) else {
-                return Ok(None);
-            };
-            let opened = written.open(&source_content);
-            let opened =
-                opened.map_err(|source| InspectError::Tensor { name: tensor.name.clone(), source })?;
-            return Ok(Some(Numbers::Computed(opened)));
+        if let Source::Weights(weights) = &self.source {
+            let number = self.listing.tensors.iter().position(|listed| listed.name == tensor.name);
+            let weight = number.and_then(|number| weights.get(number));
+            return weight.map(|weight| Numbers::of(&tensor.name, weight)).transpose();
         }
         let (Some(codec), Some(bytes)) = (codecs::by_name(tensor.kind), self.bytes(tensor)?) else {
             return Ok(None);
@@ -213,11 +198,28 @@ impl Side {
     }
 }
 
-impl Numbers<'_> {
+impl<'a> Numbers<'a> {
+    fn of(name: &str, weight: &'a UsedWeight) -> Result<Self, InspectError> {
+        match weight {
+            UsedWeight::InFiles(weight) => Ok(Self::InFiles(weight)),
+            UsedWeight::OfModel { tensor, add } => {
+                let opened = tensor.open(&source_content);
+                let tensor =
+                    opened.map_err(|source| InspectError::Tensor { name: name.to_owned(), source })?;
+                Ok(Self::Computed { tensor, add: *add })
+            }
+        }
+    }
+
     /// The rows from `first` on, as many as `out` has room for.
     pub(crate) fn rows(&self, first: u64, n_cols: usize, out: &mut [f32]) -> Result<(), ActionError> {
         match self {
-            Self::Computed(tensor) => tensor.rows(first, out),
+            Self::Computed { tensor, add } => {
+                tensor.rows(first, out)?;
+                out.iter_mut().for_each(|number| *number += add);
+                Ok(())
+            }
+            Self::InFiles(weight) => weight.rows(first, out),
             Self::Stored { codec, bytes } => {
                 let row_bytes = codec.row_bytes(n_cols);
                 let n_rows = out.len() / n_cols.max(1);
@@ -230,7 +232,8 @@ impl Numbers<'_> {
     /// Weights that share a scale.
     pub(crate) fn block_len(&self) -> usize {
         match self {
-            Self::Computed(_) => 1,
+            Self::Computed { .. } => 1,
+            Self::InFiles(weight) => weight.group_len(),
             Self::Stored { codec, .. } => codec.block_len,
         }
     }

@@ -17,8 +17,7 @@ use crate::declarations::Wanted;
 use crate::event::Event;
 use crate::inspect::error::InspectError;
 use crate::inspect::file::map_file;
-use crate::inspect::listing::Listing;
-use crate::inspect::planes;
+use crate::inspect::planes::{self, FoundTensors};
 use crate::inspect::series;
 
 /// Returns true if the text is a label, and not a file.
@@ -48,11 +47,11 @@ pub struct BuiltModel {
 }
 
 impl BuiltModel {
-    /// Lists the tensors in its files; `None` if its format describes itself.
+    /// Finds the tensors in its files; `None` if its format describes itself.
     ///
     /// # Errors
     /// If a file is broken.
-    pub fn planes(&self, info: &ExportInfo) -> Option<Result<Listing, InspectError>> {
+    pub fn planes(&self, info: &ExportInfo) -> Option<Result<FoundTensors, InspectError>> {
         let written = info.written.as_ref()?;
         let named = self.files.iter().filter_map(|(file, content)| {
             let (name, _) = written.files.iter().find(|(_, known)| known == file)?;
