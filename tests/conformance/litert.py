@@ -17,7 +17,7 @@ import litert_lm
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from command import mc
+from command import changed_weights, mc
 from make_family import FAMILIES, write
 from reference import Model
 
@@ -294,6 +294,7 @@ def main():
             wrong += compare_text(name, checkpoint, path)
         elif word == "f32":
             worst, found = compare_floats(name, checkpoint, path)
+            wrong += changed_weights(binary, work, folder, f"//m:{name}", f"//m:{label(target)}")
             shown.append(f"{name} {worst:.0e}")
             wrong += found
         else:

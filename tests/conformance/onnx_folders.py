@@ -13,7 +13,7 @@ import sys
 import numpy
 import onnxruntime_genai
 
-from command import mc
+from command import changed_weights, mc
 from make_family import FAMILIES, longrope, write
 from reference import Model
 
@@ -214,6 +214,8 @@ def main():
         if word[0] == "f":
             worst, found = compare_floats(name, word, F32_BOUND if word == "f32" else F16_BOUND, *arguments)
             shown.append(f"{name} {word} {worst:.0e}")
+            if word == "f32":
+                wrong += changed_weights(binary, work, folder, f"//m:{name}", f"//m:{name}-f32")
         else:
             share, found = compare_integers(name, word, *arguments)
             shown.append(f"{name} {word} {share:.1%}")

@@ -1,19 +1,21 @@
 """Writes one checkpoint in every format with `mc` and with the official converters, in turns, and compares wall time, CPU
 time and peak memory.
 
-Usage: formats.py MC CONVERTERS WORK CHECKPOINT...
+Usage: formats.py [--format NAME]... MC CONVERTERS MLX WORK CHECKPOINT...
 
-CONVERTERS is the Python of an environment with `requirements.txt` of this folder. The cache of `mc` is empty in each
-turn. Each number is the median of three turns; memory is the maximum resident set size of the largest process.
+CONVERTERS is the Python of an environment with `requirements.txt` of this folder. MLX is that of one with
+`requirements.txt` of `tests/conformance`: mlx-lm does not need PyTorch, but imports it where it is installed, which takes
+longer than the conversion. The cache of `mc` is empty in each turn. Each number is the median of three turns; memory is
+the maximum resident set size of the largest process.
 """
 
+import argparse
 import json
 import os
 import pathlib
 import shutil
 import statistics
 import subprocess
-import sys
 import time
 
 TURNS = 3
@@ -69,13 +71,21 @@ def ours(mc, work, checkpoint, format, word, log):
 
 
 def main():
-    mc, python, work = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--format", action="append", choices=FORMATS)
+    for name in ("mc", "converters", "mlx", "work"):
+        parser.add_argument(name)
+    parser.add_argument("checkpoints", nargs="+")
+    options = parser.parse_args()
+    mc, work = options.mc, pathlib.Path(options.work)
     work.mkdir(parents=True, exist_ok=True)
     print("| model | format | | wall | CPU | memory |")
     print("|---|---|---|---|---|---|")
-    for checkpoint in map(pathlib.Path, sys.argv[4:]):
+    for checkpoint in map(pathlib.Path, options.checkpoints):
         kind = json.loads((checkpoint / "config.json").read_text())["model_type"]
-        for format, (word, command) in FORMATS.items():
+        for format in options.format or FORMATS:
+            word, command = FORMATS[format]
+            python = options.mlx if format == "mlx" else options.converters
             results = {"official": [], "mc": []}
             for _ in range(TURNS):
                 with (work / "log").open("a") as log:

@@ -75,7 +75,7 @@ impl LibraryTokenizer {
             parts.ignore_merges,
             model.keys().map(String::as_str),
         );
-        merges::check(parts.merges.iter().copied(), |piece| model.contains_key(piece))?;
+        merges::check(parts.merges.iter().copied(), model.keys())?;
         let pairs =
             parts.merges.into_iter().map(|(left, right)| (left.to_owned(), right.to_owned())).collect();
         let mut builder = BPE::builder()

@@ -113,7 +113,7 @@ impl TokenizerJson {
         }
         read.check_steps()?;
         let pairs = read.model.merges.iter().map(Merge::pieces).collect::<Result<Vec<_>, _>>()?;
-        merges::check(pairs, |piece| read.model.vocab.contains_key(piece))?;
+        merges::check(pairs, read.model.vocab.keys())?;
         Ok(read)
     }
 
