@@ -309,7 +309,11 @@ fn foreign(own: &Record, format: &Format) -> Vec<RuleError> {
         .map(|(name, nodes)| {
             let place = nodes.first().map_or(own.place, |node| node.place);
             let message = format!("The format `{}` has no attribute `{name}`", format.name);
+            let others =
+                FORMATS.iter().filter(|other| other.attributes.iter().any(|node| node.name == *name));
+            let others: Vec<String> = others.map(|other| format!("`{}`", other.name)).collect();
             RuleError::new(place, "model::attribute", message)
+                .help(format!("Formats with it: {}", others.join(", ")))
         })
         .collect()
 }
