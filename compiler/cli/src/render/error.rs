@@ -242,13 +242,13 @@ fn inspect(error: &InspectError) -> Report {
             "It begins with `{start}`; expected `GGUF`, or the length of a safetensors header and `{{`"
         )),
         InspectError::UnknownFormat { start: None, .. } => {
-            Report::failed(error).because("Expected a GGUF or a safetensors file")
+            Report::failed(error).because("Expected a GGUF or safetensors file, `model.onnx`, `.tflite` or `.litertlm`")
         }
         InspectError::NotOneTarget { .. } => Report::usage(error),
         InspectError::NoModelFile { .. } => Report::usage(error)
-            .hint("Name a `model`, `gguf` or `bundle` target: mc query 'kind(model, //...)'"),
+            .hint("Name a `model`, a `bundle` or a target of a format, such as `gguf` or `mlx`: mc query 'kind(model, //...)'"),
         InspectError::NoModel { .. } => Report::usage(error).hint(
-            "Name a `model`, `gguf`, `bundle`, `checkpoint`, `merge` or `blend` target, or a .gguf file",
+            "Name a `model`, a `bundle`, a target of a format, such as `gguf` or `mlx`, a `checkpoint`, `merge` or `blend`, or a .gguf file",
         ),
         // Shown one failure at a time, see `failure`.
         InspectError::Unbuilt(_) => Report::failed(error),

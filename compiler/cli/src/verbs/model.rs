@@ -5,9 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mc_driver::build::engine::warn_of_damage;
+use mc_driver::inspect::folder;
 use mc_driver::inspect::listing::Listing;
 use mc_driver::inspect::object;
 use mc_driver::inspect::operand::Operand;
+use mc_driver::inspect::read::is_self_described;
 use mc_driver::inspect::target::{
     BuiltModel, NamedModel, build_export, export_of, is_label, model_file, model_of, open_built,
     open_unwritten,
@@ -75,9 +77,15 @@ pub(crate) fn chat_model(invocation: &Invocation, text: &str) -> Result<ChatMode
     if !is_label(text) {
         let content = match stored(invocation, text)? {
             Some(content) => content,
+            None if Path::new(text).is_dir() => folder::open(text)?.content,
             None => model_file(text)?,
         };
-        return Ok(ChatModel::open(&content).map_err(failed)?);
+        let is_described = is_self_described(&content);
+        let opened = ChatModel::open(&content).map_err(|reason| match is_described {
+            true => failed(reason),
+            false => failed(reason).hint("Name the target of the model: only a GGUF can be run by its path"),
+        });
+        return Ok(opened?);
     }
     let progress = Progress::of(invocation);
     let (declarations, store) = invocation.declarations()?;

@@ -40,6 +40,12 @@ pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, 
     Ok(None)
 }
 
+/// Returns true if a model file of this format can be read without the target that wrote it.
+pub fn is_self_described(content: &Content) -> bool {
+    let head = head(content);
+    exporters::containers().any(|container| container.recognizes(&head))
+}
+
 /// The first bytes: all bytes of a plain file, without a copy; of a composite, as many pieces as a head may need.
 pub fn head(content: &Content) -> Cow<'_, [u8]> {
     match content.parts.as_slice() {
