@@ -81,15 +81,9 @@ pub fn written_tensors(format: &str, model: &ModelInfo) -> Result<Vec<WrittenTen
 
 /// Returns the tensors of a model under the names of its checkpoint, in the arrangement of a format, whether or not the
 /// format can express the model.
-///
-/// * `format`: the name of the format
-///
-/// # Errors
-/// A sentence if the format does not exist.
-pub fn arranged_tensors(format: &str, model: &ModelInfo) -> Result<Vec<WrittenTensor>, String> {
-    let exporter = exporters::by_name(format).ok_or_else(|| format!("There is no format `{format}`"))?;
+pub fn arranged_tensors(exporter: &dyn Exporter, model: &ModelInfo) -> Vec<WrittenTensor> {
     let tensors = export_tensors(exporter, model).into_iter();
-    Ok(tensors.map(|of| arranged(exporter, model, of, None)).collect())
+    tensors.map(|of| arranged(exporter, model, of, None)).collect()
 }
 
 /// A tensor without an encoding; F32 accepts every shape.

@@ -48,7 +48,7 @@ pub struct Target {
     /// The name of its format.
     pub format: &'static str,
     /// The model from which the files were made.
-    pub info: ModelInfo,
+    pub info: Arc<ModelInfo>,
     /// The tensors in the files.
     pub found: FoundTensors,
     /// The weights in the files.
@@ -81,7 +81,7 @@ impl Operand {
             Some(found) => found?,
             None => FoundTensors { listing: listing_of(source, &built.content)?, content: built.content },
         };
-        let (name, format, info) = (source.to_owned(), info.format, info.model.clone());
+        let (name, format, info) = (source.to_owned(), info.format, Arc::new(info.model.clone()));
         Ok(Self::Target(Box::new(Target { name, format, info, found, weights })))
     }
 
@@ -122,13 +122,12 @@ impl Operand {
         matches!(self, Self::Target(_) | Self::Model { .. })
     }
 
-    /// Returns true if its weights can be compared as a model uses them.
-    pub(crate) fn has_weights(&self) -> bool {
+    /// The model that declares its weights: that of a target, or a checkpoint.
+    pub(crate) fn model(&self) -> Option<Arc<ModelInfo>> {
         match self {
-            Self::Target(_) | Self::Model { .. } => true,
-            Self::File { checkpoint, .. } => {
-                checkpoint.as_ref().is_some_and(|folder| model_in(folder).is_ok())
-            }
+            Self::Target(target) => Some(Arc::clone(&target.info)),
+            Self::Model { info, .. } => Some(Arc::clone(info)),
+            Self::File { checkpoint, .. } => model_in(checkpoint.as_ref()?).ok(),
         }
     }
 

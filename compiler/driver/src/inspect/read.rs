@@ -42,8 +42,7 @@ pub fn list(source: &str, head: &[u8], n_bytes: u64) -> Result<Option<Listing>, 
 
 /// Returns true if a model file of this format can be read without the target that wrote it.
 pub fn is_self_described(content: &Content) -> bool {
-    let head = head(content);
-    exporters::containers().any(|container| container.recognizes(&head))
+    exporters::recognized(&head(content)).is_some()
 }
 
 /// The first bytes: all bytes of a plain file, without a copy; of a composite, as many pieces as a head may need.

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use mc_encoding::codec::Codec;
 use mc_encoding::codecs;
 use mc_execute::services::source_content;
+use mc_exporter::exporter::Exporter;
 use mc_ir::action::{ActionError, Content};
 use mc_rules::export::written_tensors::{OpenTensor, arranged_tensors, written_tensors};
 use mc_rules::exporters;
@@ -53,14 +54,21 @@ pub fn sides(reference: Operand, other: Operand) -> Result<[Side; 2], InspectErr
     let target = reference.target().or_else(|| other.target());
     let container = formats.into_iter().flatten().next();
     if let (Some(target), Some(format)) = (target, container) {
-        let format = exporters::by_name(format).map_or(format, |exporter| exporter.title());
+        let format = exporters::title(format);
         return Err(InspectError::Arranged { name: target.name.clone(), format });
     }
-    let is_declared = reference.is_declared() || other.is_declared();
-    if container.is_none() && is_declared && reference.has_weights() && other.has_weights() {
-        // Any format will do for two models that are not in files, as long as it is the same.
-        let format = target.map_or(exporters::EXPORTERS[0].name(), |target| target.format);
-        return Ok([Side::of_weights(reference, format)?, Side::of_weights(other, format)?]);
+    if container.is_none() && (reference.is_declared() || other.is_declared()) {
+        let models = [&reference, &other].map(Operand::model);
+        if let [Some(of_reference), Some(of_other)] = models {
+            // Any format will do for two models that are not in files, as long as it is the same.
+            let exporter = target.and_then(|target| exporters::by_name(target.format));
+            let exporter = exporter.unwrap_or(exporters::EXPORTERS[0]);
+            let side = |operand, model: &ModelInfo| match operand {
+                Operand::Target(target) => Side::of_target(*target),
+                Operand::Model { .. } | Operand::File { .. } => Side::of_model(model, exporter),
+            };
+            return Ok([side(reference, &of_reference), side(other, &of_other)]);
+        }
     }
     let [of_reference, of_other] = formats;
     Ok([Side::new(reference, of_other)?, Side::new(other, of_reference)?])
@@ -99,27 +107,16 @@ impl Side {
 
     /// The weights of a model as it uses them, under the names of its checkpoint.
     ///
-    /// * `format`: the format in which a checkpoint is arranged
-    fn of_weights(operand: Operand, format: &str) -> Result<Self, InspectError> {
-        let (name, info) = match operand {
-            Operand::Target(target) => return Ok(Self::of_target(*target)),
-            Operand::File { listing, content, checkpoint: None } => {
-                return Ok(Self::of_bytes(listing, content));
-            }
-            Operand::File { checkpoint: Some(folder), .. } => {
-                let info = model_in(&folder)?;
-                (folder, info)
-            }
-            Operand::Model { name, info } => (name, info),
-        };
-        let unmapped = |reason| InspectError::Unmapped { path: name, reason };
-        let tensors = arranged_tensors(format, &info).map_err(unmapped)?.into_iter();
+    /// * `exporter`: the format in which they are arranged
+    fn of_model(model: &ModelInfo, exporter: &dyn Exporter) -> Self {
+        let tensors = arranged_tensors(exporter, model).into_iter();
         let weights = tensors.map(|tensor| UsedWeight::OfModel { add: tensor.add, tensor }).collect();
         let mut side = Self::of_listed(weights);
         side.drop_single_dims();
-        Ok(side)
+        side
     }
 
+    /// The weights in the files of a target as its model uses them, under the names of the checkpoint.
     fn of_target(target: Target) -> Self {
         let mut side = Self::of_listed(target.weights.into_iter().map(UsedWeight::InFiles).collect());
         side.listing.n_bytes = target.found.listing.n_bytes;
