@@ -201,9 +201,13 @@ def compare_integers(name, word, bits, checkpoint, path):
     return share, wrong
 
 
-def compare_text(name, checkpoint, path):
-    """What is wrong with the text that LiteRT-LM generates."""
+def compare_text(name, checkpoint, path, stored):
+    """What is wrong with the text that LiteRT-LM generates.
+
+    `stored`: the quantized matrices of the same graph, decoded
+    """
     model = Model(checkpoint)
+    model.weights |= stored
     engine = litert_lm.Engine(str(path), backend=litert_lm.Backend.CPU())
     sampler = litert_lm.SamplerConfig(top_k=1, top_p=1.0, temperature=1.0, seed=0)
     start = [] if engine.bos_token_id is None else [engine.bos_token_id]
@@ -257,6 +261,8 @@ def targets():
         for name in names:
             for word in WORDS:
                 yield name, word, bits, "tflite"
+    for name in QUANTIZED:
+        yield name, WORDS[0], 16, "litertlm"
 
 
 def label(target):
@@ -291,7 +297,8 @@ def main():
         path = folder / "mc-out" / "m" / label(target) / f"model.{container}"
         checkpoint = folder / "m" / name
         if container == "litertlm":
-            wrong += compare_text(name, checkpoint, path)
+            graph = folder / "mc-out" / "m" / label((name, word, bits, "tflite")) / "model.tflite"
+            wrong += compare_text(f"{name} {word}", checkpoint, path, stored_weights(graph))
         elif word == "f32":
             worst, found = compare_floats(name, checkpoint, path)
             wrong += changed_weights(binary, work, folder, f"//m:{name}", f"//m:{label(target)}")
@@ -301,7 +308,7 @@ def main():
             share, found = compare_integers(name, word, bits, checkpoint, path)
             shown.append(f"{name} {word} {bits} {share:.1%}")
             wrong += found
-    print("litert: " + ", ".join(shown) + f"; text of {', '.join(BUNDLES)}")
+    print("litert: " + ", ".join(shown) + f"; text of {', '.join(BUNDLES)}, and in {WORDS[0]} of {', '.join(QUANTIZED)}")
     if wrong:
         sys.exit("\n".join(wrong))
 
