@@ -75,6 +75,19 @@ def symmetric(x, group, high, scale_type, least=0.0):
     return codes.reshape(x.shape), scales
 
 
+def in_both_types(exact):
+    """The nearest normal F16 numbers that BF16 has, too; 1 for zero."""
+    halves = (exact.view(np.uint32) + 0x7FFF + (exact.view(np.uint32) >> 16 & 1) & 0xFFFF0000).view(np.float32)
+    return np.where(exact == 0, np.float32(1), halves.clip(2.0**-14, 65280)).astype(np.float16)
+
+
+def of_exact_scales(x, group):
+    blocks = x.reshape(len(x), -1, group)
+    scales = in_both_types(np.abs(blocks).max(-1) / np.float32(7))
+    codes = np.rint(blocks / scales.astype(np.float32)[..., None]).clip(-7, 7).astype(np.int8)
+    return {"weight": nibbles(codes.reshape(x.shape) & 15), "scales": scales}
+
+
 def asymmetric(x, group, high, scale_type):
     """Codes, scales and zero points, which are codes."""
     blocks = x.reshape(len(x), -1, group)
@@ -117,7 +130,7 @@ def of_channels(x):
     codes, scales = symmetric(x, N_COLS, 7, np.float32, np.finfo(np.float32).tiny)
     int4 = {"weight": nibbles(codes & 15), "scales": scales}
     codes, scales = symmetric(x, N_COLS, 127, np.float32)
-    return {"int4-channel": int4, "int8-channel": {"weight": codes, "scales": scales}}
+    return {"int4-g32-bf16": of_exact_scales(x, 32), "int4-channel": int4, "int8-channel": {"weight": codes, "scales": scales}}
 
 
 def main():
