@@ -14,8 +14,8 @@ use crate::tflite::subgraph::Tensor;
 /// Number of steps between the least and the greatest of 256 numbers.
 const N_STEPS: f32 = 255.0;
 
-/// The least greatest element, so that no range is 0: the least number of GPUs with 16 bits. It also keeps rests so large
-/// that the kernel's factor, 255 divided by their range, does not overflow. Smaller activations have 8 bits.
+/// The least greatest element, so that no range is 0: the least normal number of GPUs with 16 bits. It also keeps rests so
+/// large that the kernel's factor, 255 divided by their range, does not overflow. Smaller activations have 8 bits.
 const MIN_GREATEST: f32 = 1.0 / 16_384.0;
 
 impl Lowering<'_> {
